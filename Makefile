@@ -1,0 +1,41 @@
+# Every target does its own set-up: `make demo` and `make test` work in a fresh clone with nothing but Python and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check fmt clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## render a small video, ask three questions, write the masks
+	$(BIN)/saymask demo
+
+test: check ## lint, types and the default tests (under 4 minutes on two cores)
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP) ## the tests that take minutes
+	$(BIN)/python -m pytest -m "slow and not gpu and not huge and not weights" --timeout 1200
+
+check: $(STAMP) ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+fmt: $(STAMP) ## sort imports, format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment, caches and builds
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist
+
+# The stamp is written last, so an installation that was interrupted is done again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "saymask needs Python 3.11 or newer, and '$(PYTHON)' is not: run e.g. make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@

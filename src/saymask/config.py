@@ -1,0 +1,86 @@
+"""Configurations: frozen pydantic models, read from JSON or YAML, changed by checked `a.b=value` overrides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saymask.errors import ConfigError
+from saymask.lookup import suggest
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, and an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], source: str = "configuration") -> Self:
+        """Validate plain values.
+
+        Raises:
+            ConfigError: names the key by its dotted path, the value given, and what is allowed.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"{source}: {path} = {first['input']!r}: {first['msg'].lower()}") from None
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a .json, .yaml or .yml file."""
+        text = Path(path).read_text(encoding="utf-8")
+        values = json.loads(text) if str(path).endswith(".json") else yaml.safe_load(text)
+        return cls.parse(values, str(path))
+
+    def save(self, path: Path | str) -> None:
+        """Write as JSON; `load` gives back an equal configuration."""
+        Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def override(self, assignments: Sequence[str]) -> Self:
+        """Return a copy changed by `a.b=value` strings; values are read as YAML (3, 1e-4, true, [a, b]).
+
+        Raises:
+            ConfigError: no `=`, an unknown key (with the closest one), or a value of the wrong type.
+        """
+        values = self.model_dump()
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals:
+                raise ConfigError(f"override {assignment!r} is not of the form key=value")
+            *parents, key = path.split(".")
+            section = values
+            for depth, parent in enumerate(parents):
+                section = section.get(parent) if isinstance(section, dict) else None
+                if not isinstance(section, dict):
+                    raise ConfigError(f"unknown key {'.'.join(parents[: depth + 1])!r}; {suggest(path, _leaves(self.model_dump()))}")
+            if key not in section:
+                raise ConfigError(f"unknown key {path!r}; {suggest(path, _leaves(self.model_dump()))}")
+            section[key] = _number(yaml.safe_load(text))
+        return type(self).parse(values, "overrides")
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-4 (no dot) as text; take it as the number that was meant."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted paths of all settable keys."""
+    paths: list[str] = []
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        paths += _leaves(value, f"{path}.") if isinstance(value, dict) and value else [path]
+    return paths

@@ -1,0 +1,66 @@
+"""Every name a user can type, in plain tables `name -> "module:attribute"`.
+
+Nothing is imported until `resolve` is called, so `saymask list` and `saymask --help` stay fast. To add a family, dataset, recipe or
+format: write one file or function, then one line here; `tests/contracts/` covers it from then on.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from saymask.errors import UnknownName
+
+MODELS: dict[str, str] = {
+    "toy": "saymask.models.checkpoints:load_bundled_toy",
+}
+DATASETS: dict[str, str] = {
+    "toyworld": "saymask.data.toyworld:load_toyworld",
+}
+RECIPES: dict[str, str] = {
+    "videolisa_toy": "saymask.recipes.videolisa:videolisa_toy",
+}
+PREDICTORS: dict[str, str] = {
+    "session": "saymask.evaluation.predictors:session_predictor",
+    "swapped": "saymask.evaluation.predictors:swapped_query_predictor",
+    "empty": "saymask.evaluation.predictors:empty_predictor",
+    "largest": "saymask.evaluation.predictors:largest_thing_predictor",
+    "union": "saymask.evaluation.predictors:union_predictor",
+}
+WRITERS: dict[str, str] = {
+    "overlay": "saymask.video.writer:write_overlay",
+    "png": "saymask.video.writer:write_png",
+    "davis": "saymask.video.writer:write_davis",
+    "coco": "saymask.video.annotations:write_coco",
+    "ytvis": "saymask.video.annotations:write_ytvis",
+    "npz": "saymask.video.annotations:write_npz",
+    "sheet": "saymask.video.writer:write_sheet",
+}
+TABLES: dict[str, dict[str, str]] = {
+    "model": MODELS,
+    "dataset": DATASETS,
+    "recipe": RECIPES,
+    "predictor": PREDICTORS,
+    "format": WRITERS,
+}
+
+
+def suggest(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    """Return the tail of an error message: the closest known name, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def resolve(name: str, kind: str) -> Any:
+    """Import and return what `name` stands for in the table of `kind` ("model", "dataset", ...).
+
+    Raises:
+        UnknownName: the table has no such name; the message says which one was probably meant.
+    """
+    table = TABLES[kind]
+    if name not in table:
+        raise UnknownName(f"unknown {kind} {name!r}; {suggest(name, table)}")
+    module, attribute = table[name].split(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,242 @@
+"""The data that travels between modules: numpy only, frozen, checked at the border.
+
+Axis letters, used as suffixes everywhere (suffix order = axis order):
+    B clips   T all frames   S sparse frames   D dense frames   K key frames (or prompt tokens)   R reference frames   N objects
+    C channels   H W pixels   h w feature grid   L text+visual tokens   P patches per frame   E language width   M memory tokens
+Frames are RGB uint8. Masks are bool at the video's own size. Boxes are x0 y0 x1 y1 in pixels, x1 and y1 exclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saymask.lookup import resolve
+
+FrameReader = Callable[[Sequence[int]], np.ndarray]
+"""Frame indices (any order, repeats allowed) -> uint8 frames_THWC in that order."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video or image that has been opened but not decoded; frames are read when asked for.
+
+    Args:
+        name: short name for output folders and reports; unique within a dataset.
+        source: where it came from (a path, or a word such as "memory"), for messages.
+        height, width: size in pixels after rotation metadata has been applied.
+        timestamps_T: presentation time of every shown frame in seconds, strictly increasing.
+        duration: seconds from the first frame's start to the last frame's end.
+        read: decodes frames; use `frames`, which checks the indices.
+        frame_names: file stems for a folder of frames, otherwise five-digit indices.
+        tags: metadata of the container.
+    """
+
+    name: str
+    source: str
+    height: int
+    width: int
+    timestamps_T: np.ndarray
+    duration: float
+    read: FrameReader = field(repr=False)
+    frame_names: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.timestamps_T.ndim != 1 or len(self.timestamps_T) == 0:
+            raise ValueError(f"Video.timestamps_T must be a non-empty vector, got shape {self.timestamps_T.shape}")
+        if len(self.frame_names) != self.num_frames:
+            raise ValueError(f"Video.frame_names has {len(self.frame_names)} entries for {self.num_frames} frames")
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.timestamps_T)
+
+    @property
+    def fps(self) -> float:
+        """Mean frame rate in frames per second."""
+        return self.num_frames / self.duration
+
+    def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
+        """Decode the frames at `frame_idx` (any order) -> uint8 frames_THWC.
+
+        Raises:
+            IndexError: an index outside 0 ... num_frames - 1.
+        """
+        outside = [i for i in frame_idx if not 0 <= i < self.num_frames]
+        if outside:
+            raise IndexError(f"frame {outside[0]} of {self.name}: it has frames 0 to {self.num_frames - 1}")
+        return self.read(frame_idx)
+
+    @classmethod
+    def from_frames(cls, frames_THWC: np.ndarray, name: str = "frames", fps: float = 24.0, **tags: str) -> Video:
+        """Wrap uint8 RGB frames_THWC that are already in memory."""
+        if frames_THWC.ndim != 4 or frames_THWC.shape[-1] != 3 or frames_THWC.dtype != np.uint8:
+            raise ValueError(f"expected uint8 frames (T, H, W, 3), got {frames_THWC.dtype} {frames_THWC.shape}")
+        T, height, width, _ = frames_THWC.shape
+        return cls(
+            name=name,
+            source="memory",
+            height=height,
+            width=width,
+            timestamps_T=np.arange(T) / fps,
+            duration=T / fps,
+            read=lambda idx: frames_THWC[np.asarray(idx, dtype=np.int64)],
+            frame_names=tuple(f"{i:05d}" for i in range(T)),
+            tags=tags,
+        )
+
+
+@dataclass(frozen=True)
+class Rle:
+    """One mask as run lengths down the columns, background first: COCO's uncompressed RLE."""
+
+    height: int
+    width: int
+    counts: np.ndarray = field(repr=False)
+
+    @classmethod
+    def encode(cls, mask_HW: np.ndarray) -> Rle:
+        height, width = mask_HW.shape
+        flat = np.asarray(mask_HW, dtype=bool).T.ravel()
+        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        starts_inside = [0] if flat.size and flat[0] else []
+        bounds = np.concatenate([[0], starts_inside, changes, [flat.size]])
+        return cls(height, width, np.diff(bounds).astype(np.uint32))
+
+    def decode(self) -> np.ndarray:
+        """Return the bool mask_HW."""
+        inside = np.arange(len(self.counts)) % 2 == 1
+        return np.repeat(inside, self.counts).reshape(self.width, self.height).T
+
+    @property
+    def area(self) -> int:
+        """Number of mask pixels."""
+        return int(self.counts[1::2].sum())
+
+    def box(self) -> tuple[int, int, int, int] | None:
+        """Tight box x0 y0 x1 y1 (exclusive ends), None for an empty mask."""
+        if self.area == 0:
+            return None
+        mask_HW = self.decode()
+        rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+@dataclass(frozen=True)
+class Masklet:
+    """One object's masks through time: an RLE and a score (0 ... 1) for every frame of the video."""
+
+    obj_id: int
+    rle_T: tuple[Rle, ...] = field(repr=False)
+    frame_scores_T: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.rle_T) != len(self.frame_scores_T):
+            raise ValueError(f"Masklet {self.obj_id}: {len(self.rle_T)} masks but {len(self.frame_scores_T)} scores")
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """What one query found: the model's text, one masklet per object, and notes (chosen frames, votes, scores)."""
+
+    query: str
+    text: str
+    masklets: tuple[Masklet, ...]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def mask(self, frame_idx: int) -> np.ndarray:
+        """Union of the query's objects on one frame -> bool mask_HW; needs at least one masklet."""
+        masks_NHW = [masklet.rle_T[frame_idx].decode() for masklet in self.masklets]
+        return np.logical_or.reduce(masks_NHW)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer to one or several queries about a video: a masklet per object, at the video's own size."""
+
+    video: Video
+    results: tuple[QueryResult, ...]
+
+    def __post_init__(self) -> None:
+        for result in self.results:
+            for masklet in result.masklets:
+                if len(masklet.rle_T) != self.video.num_frames:
+                    raise ValueError(
+                        f"query {result.query!r}: {len(masklet.rle_T)} masks for a video of {self.video.num_frames} frames"
+                    )
+
+    def masks(self, frame_idx: int) -> np.ndarray:
+        """All objects of all queries on one frame -> bool masks_NHW, in the order of `objects()`."""
+        shape = (0, self.video.height, self.video.width)
+        masks_NHW = [masklet.rle_T[frame_idx].decode() for _, masklet in self.objects()]
+        return np.stack(masks_NHW) if masks_NHW else np.zeros(shape, dtype=bool)
+
+    def objects(self) -> Iterator[tuple[QueryResult, Masklet]]:
+        """Every masklet with the result it belongs to, in query order."""
+        for result in self.results:
+            for masklet in result.masklets:
+                yield result, masklet
+
+    def boxes(self) -> list[list[tuple[int, int, int, int] | None]]:
+        """Per object (order of `objects()`), per frame: the tight box x0 y0 x1 y1, or None where the mask is empty."""
+        return [[rle.box() for rle in masklet.rle_T] for _, masklet in self.objects()]
+
+    def save(self, directory: Path | str, formats: Sequence[str] = ("overlay", "png")) -> list[Path]:
+        """Write the prediction in each format of `saymask list` and return what was written.
+
+        Raises:
+            UnknownName: a format that does not exist; nothing is written then.
+        """
+        writers = [resolve(name, "format") for name in formats]
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        return [writer(self, directory) for writer in writers]
+
+
+Masks = np.ndarray | Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A dataset's sentence. `obj_ids` empty = nothing in the video matches. Tags: family, type_id, source, short/long."""
+
+    exp_id: str
+    text: str
+    obj_ids: tuple[int, ...]
+    is_sentence: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Who is where: `load` gives uint8 ids_THW (0 = background), `words[i]` are the words that name region i + 1 (colour, kind)."""
+
+    load: Callable[[], np.ndarray]
+    words: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One video with one expression and its true masks (bool masks_THW, or a function that loads them).
+
+    `regions`, where a dataset knows it, is the truth about everything else in the picture; training may use it for auxiliary losses.
+    """
+
+    video: Video
+    expression: Expression
+    masks: Masks = field(repr=False)
+    ignore_THW: np.ndarray | None = field(default=None, repr=False)
+    regions: Regions | None = field(default=None, repr=False)
+
+    @property
+    def masks_THW(self) -> np.ndarray:
+        masks_THW = self.masks() if callable(self.masks) else self.masks
+        expected = (self.video.num_frames, self.video.height, self.video.width)
+        if masks_THW.shape != expected or masks_THW.dtype != bool:
+            raise ValueError(f"{self.video.name}/{self.expression.exp_id}: masks {masks_THW.dtype} {masks_THW.shape}, expected bool {expected}")
+        return masks_THW

@@ -1,0 +1,55 @@
+"""Where and in which precision tensors live: the only place that asks for an accelerator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from saymask.errors import ConfigError
+from saymask.lookup import suggest
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Device ("cpu", "cuda", "cuda:1", "mps"), dtype name (None = the checkpoint's own) and seed of one run."""
+
+    device: str = "cpu"
+    dtype: str | None = None
+    seed: int = 0
+
+    @classmethod
+    def choose(cls, device: str | None = None, dtype: str | None = None, seed: int = 0) -> Runtime:
+        """Check what the user asked for; without a device take the best one present.
+
+        Raises:
+            ConfigError: a device that is absent or a dtype that is not offered.
+        """
+        import torch
+
+        present = ["cpu"]
+        if torch.backends.mps.is_available():
+            present.insert(0, "mps")
+        if torch.cuda.is_available():
+            present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        if device is not None and device not in present:
+            raise ConfigError(f"device {device!r} is not available; this machine has: {', '.join(present)}")
+        if dtype is not None and dtype not in DTYPES:
+            raise ConfigError(f"unknown dtype {dtype!r}; {suggest(dtype, list(DTYPES))}")
+        return cls(device or present[0], dtype, seed)
+
+    @property
+    def torch_device(self) -> torch.device:
+        import torch
+
+        return torch.device(self.device)
+
+    @property
+    def torch_dtype(self) -> torch.dtype | None:
+        import torch
+
+        return getattr(torch, self.dtype) if self.dtype else None

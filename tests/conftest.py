@@ -1,0 +1,22 @@
+"""Rules for every test: no network, no download, no terminal width of the machine that runs it."""
+
+import os
+import socket
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["COLUMNS"] = "140"
+
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that opens a connection fails and says so; only those marked `weights` may."""
+    if request.node.get_closest_marker("weights"):
+        return
+
+    def refuse(self: socket.socket, address: object) -> None:
+        pytest.fail(f"the test opened a connection to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)

@@ -1,0 +1,124 @@
+"""The structure of the package: which module may import which, how deep files lie, what an import may load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "saymask"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = [
+    ("records", "errors", "lookup", "config", "runtime"),
+    ("video",),
+    ("nn",),
+    ("models", "trackers", "data"),
+    ("pipeline", "evaluation", "training"),
+    ("cli", "recipes"),
+    ("__init__", "__main__"),
+]
+LAYER = {area: number for number, areas in enumerate(LAYERS) for area in areas}
+
+SIBLINGS_ALLOWED = {("evaluation", "pipeline"), ("training", "evaluation"), ("training", "pipeline")}
+"""Importer, imported; the modules of the lowest layer know each other as well."""
+
+
+def area_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(source: str) -> set[str]:
+    """Every saymask module an import statement names, wherever it stands."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "saymask" else {node.module or ""}
+    return {name for name in found if name.split(".")[0] == "saymask"}
+
+
+def allowed(importer: str, imported: str) -> bool:
+    if importer == imported or LAYER[imported] < LAYER[importer] or (importer, imported) in SIBLINGS_ALLOWED:
+        return True
+    return LAYER[importer] == LAYER[imported] == 0
+
+
+def violations(importer: str, source: str) -> list[str]:
+    areas = {name.split(".")[1] for name in imported_modules(source) if "." in name}
+    # `import saymask` itself (for the version) is light and open to the ways in.
+    return sorted(area for area in areas if area in LAYER and not allowed(importer, area))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_import_only_from_lower_layers(module: Path):
+    importer = area_of(module)
+    assert importer in LAYER, f"{importer} belongs to no layer"
+    assert violations(importer, module.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "source", "expected"),
+    [
+        ("video", "from saymask.models.base import Answer", ["models"]),
+        ("models", "def f():\n    from saymask.data.toyworld import render", ["data"]),
+        ("models", "if TYPE_CHECKING:\n    from saymask.pipeline import VideoSession", ["pipeline"]),
+        ("pipeline", "import saymask.evaluation.run", ["evaluation"]),
+        ("records", "from saymask import cli", ["cli"]),
+        ("training", "from saymask.evaluation.run import run_eval", []),
+        ("evaluation", "from saymask.pipeline import VideoSession", []),
+        ("records", "from saymask.lookup import resolve", []),
+        ("cli", "from saymask.pipeline import segment", []),
+    ],
+)
+def test_the_rule_sees_what_it_must(importer: str, source: str, expected: list[str]):
+    assert violations(importer, source) == expected
+
+
+def test_files_lie_one_folder_deep_and_have_a_subject():
+    names = [module.relative_to(PACKAGE) for module in MODULES]
+    assert [str(name) for name in names if len(name.parts) > 2] == []
+    assert [str(name) for name in names if name.stem in ("utils", "util", "helpers", "common", "misc")] == []
+
+
+def test_the_file_table_of_the_docs_is_the_tree():
+    lines = (
+        (PACKAGE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8").split("saymask/\n", 1)[1].split("```")[0].splitlines()
+    )
+    listed, folder = set(), ""
+    for line in lines:
+        name = line.split()[0]
+        if line.startswith("    "):
+            listed.add(folder + name)
+        elif name.endswith("/"):
+            folder = name
+        else:
+            listed.add(name)
+    areas = {str(path.relative_to(PACKAGE)) for path in MODULES if path.parent == PACKAGE or path.name != "__init__.py"}
+    assert listed == areas
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import saymask",
+        "import saymask; saymask.Prediction, saymask.Video, saymask.errors",
+        "from typer.testing import CliRunner; from saymask.cli.main import app; assert CliRunner().invoke(app, ['--help']).exit_code == 0",
+        "from typer.testing import CliRunner; from saymask.cli.main import app; assert CliRunner().invoke(app, ['list']).exit_code == 0",
+        "import saymask.records, saymask.lookup, saymask.config, saymask.runtime",
+    ],
+)
+def test_these_load_neither_torch_nor_transformers(statement: str):
+    probe = f"{statement}\nimport sys\nprint([name for name in ('torch', 'transformers', 'av', 'pycocotools') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("area", ["saymask.models.base", "saymask.data.toyworld", "saymask.training.loop"])
+def test_training_needs_no_video_library(area: str):
+    probe = f"import {area}, sys\nprint([name for name in ('av', 'pycocotools') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
