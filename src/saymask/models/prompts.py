@@ -1,0 +1,108 @@
+"""The words around a query: templates, the Phi-3 chat format, chunk-wise tokenisation and label masking.
+
+A query becomes a question (`phrase`), question and answer become one chat text (`chat`), and the text becomes token ids with one
+IMAGE_TOKEN_ID where the video goes (`encode`). All strings of the released scripts are kept in `RELEASED` and used only when asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from saymask.errors import ConfigError
+from saymask.lookup import suggest
+
+IMAGE_PLACEHOLDER = "<image>"
+IMAGE_TOKEN_ID = -200
+IGNORE_LABEL = -100
+SEG_TOKEN = "[SEG]"
+SYSTEM_PROMPT = "You are a helpful AI assistant."
+FORCED_ANSWER = f"Sure, {SEG_TOKEN}."
+ABSENT_ANSWER = "There is no such object."
+TEMPLATES = ("auto", "raw")
+
+_ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
+
+
+def phrase(query: str, template: str = "auto", is_sentence: bool | None = None) -> str:
+    """Turn a query into the user's question.
+
+    Args:
+        query: what to find, a noun phrase or a whole sentence.
+        template: "auto" asks for masks in words that fit the query, "raw" passes it unchanged.
+        is_sentence: where a dataset knows it; otherwise a text that ends in `?` or `.` is a sentence.
+    """
+    if template not in TEMPLATES:
+        raise ConfigError(f"unknown template {template!r}; {suggest(template, list(TEMPLATES))}")
+    text = query.strip()
+    if template == "raw":
+        return text
+    if is_sentence or text.endswith(("?", ".")):
+        return f"{text} Please output the segmentation masks."
+    return f"Please segment the {_ARTICLE.sub('', text)} in this scene."
+
+
+# Exact strings of the released VideoLISA scripts, quirks included: doubled articles, "image" for videos, "?." after questions.
+RELEASED: dict[str, Callable[[str, bool], str]] = {
+    "chat": lambda text, is_sentence: text,
+    "mevis": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
+    "ref_davis": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
+    "ref_ytvos": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
+    "reason_vos": lambda text, is_sentence: (
+        f"{text}. Please output the segmentation masks." if is_sentence else f"Please segment the {text.lower()} in this scene."
+    ),
+    "image_val": lambda text, is_sentence: (
+        f" {text.strip()} Please output segmentation mask."
+        if is_sentence
+        else f" What is {text.strip()} in this video? Please output segmentation mask."
+    ),
+}
+RELEASED_IMAGE_ANSWER = f"{SEG_TOKEN}."
+
+TRAINING_SHORT_QUESTIONS = (
+    "Can you segment the {} in this image?",
+    "Please segment the {} in this image.",
+    "What is {} in this image? Please respond with segmentation mask.",
+    "What is {} in this image? Please output segmentation mask.",
+)
+TRAINING_LONG_QUESTIONS = ("{} Please respond with segmentation mask.", "{} Please output segmentation mask.")
+TRAINING_EXPLANATORY_REQUESTS = (
+    "Please output segmentation mask and explain why.",
+    "Please output segmentation mask and explain the reason.",
+    "Please output segmentation mask and give some explanation.",
+)
+TRAINING_ANSWERS = (
+    "It is [SEG].",
+    "Sure, [SEG].",
+    "Sure, it is [SEG].",
+    "Sure, the segmentation result is [SEG].",
+    "[SEG].",
+)
+
+
+def chat(question: str, answer: str, system: str = SYSTEM_PROMPT) -> str:
+    """One turn in Phi-3's format, the video first: `<|system|>...<|end|> <|user|> <image> question <|end|> <|assistant|> answer <|end|>`.
+
+    With an empty `system` the system block is left out (the toy model has none).
+    """
+    opening = f"<|system|>\n{system}<|end|>\n" if system else ""
+    return f"{opening}<|user|>\n{IMAGE_PLACEHOLDER}\n{question}<|end|>\n<|assistant|>\n{answer}<|end|>"
+
+
+def encode(prompt: str, tokenize: Callable[[str], Sequence[int]], bos_token_id: int | None) -> list[int]:
+    """Token ids of a chat text, with IMAGE_TOKEN_ID for every `<image>`.
+
+    Each chunk between placeholders is tokenised on its own (the ids of a joined text would differ at the seams); the BOS that a
+    tokenizer puts before every chunk is kept on the first only.
+    """
+    chunks = [list(tokenize(chunk)) for chunk in prompt.split(IMAGE_PLACEHOLDER)]
+    has_bos = bos_token_id is not None and bool(chunks[0]) and chunks[0][0] == bos_token_id
+    ids = chunks[0]
+    for chunk in chunks[1:]:
+        ids += [IMAGE_TOKEN_ID, *(chunk[1:] if has_bos else chunk)]
+    return ids
+
+
+def answer_labels(input_ids: Sequence[int], num_prompt_ids: int) -> list[int]:
+    """Labels of a single-turn chat: the answer and its closing token are supervised, everything before is not."""
+    return [IGNORE_LABEL] * num_prompt_ids + list(input_ids[num_prompt_ids:])

@@ -1,0 +1,210 @@
+"""VideoLISA (arXiv 2409.19603): one token segments the object on every frame.
+
+    frames ─ tower + projector ─ tokens_BSPE ─ sparse-dense (3.2) ─ visual_BVE ─┐
+    chat prompt ─ ids_BI ─ embeddings ──────────────────────────── splice ──────┴─ language model ─ hidden_BLE
+    hidden state of the position that *predicts* [SEG] (3.3) ─ MLP ─ prompts_BNC ─ mask decoder on each frame ─ mask logits
+
+The released 3.8B model and the bundled toy model are this class with different numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, CLIPVisionConfig, PreTrainedConfig, PreTrainedModel, SamConfig
+from transformers.utils import ModelOutput
+
+from saymask.models.auxiliary import AuxiliaryHeads, RegionTargets
+from saymask.models.mask_head import MaskHead
+from saymask.models.prompts import IGNORE_LABEL, IMAGE_TOKEN_ID, SYSTEM_PROMPT
+from saymask.models.splice import Spliced, splice
+from saymask.models.visual import VisualTokens, sparse_dense_tokens
+from saymask.nn.losses import mask_bce_loss, mask_dice_loss
+from saymask.video.transforms import Geometry
+
+
+class VideoLisaConfig(PreTrainedConfig):
+    """Numbers of a VideoLISA model.
+
+    Args:
+        text_config, vision_config, mask_config: the three parts' own configurations (causal language model, CLIP tower, SAM).
+        num_sparse, num_dense: S frames pooled to one token, D of them kept with all their tokens.
+        vision_select_layer: which of the tower's hidden states is read.
+        seg_token_id: id of `[SEG]`.
+        system_prompt: the chat's system text; empty = no system block.
+        lm_loss_weight, bce_loss_weight, dice_loss_weight: weights of the three losses (paper 3.4: 1, 2, 0.5).
+        aux_loss_weight: weight of the auxiliary losses of `AuxiliaryHeads`; 0 = no such heads (every released layout).
+        lexicon: words seen in training; empty = not recorded.
+        region_words: words that the auxiliary heads tell apart.
+        domain_tag: container comment of the videos the model was trained on; other sources get a notice. Empty = any video.
+    """
+
+    model_type = "saymask-videolisa"
+    sub_configs = {"text_config": AutoConfig, "vision_config": CLIPVisionConfig, "mask_config": SamConfig}  # noqa: RUF012
+
+    def __init__(
+        self,
+        text_config: dict[str, Any] | PreTrainedConfig | None = None,
+        vision_config: dict[str, Any] | CLIPVisionConfig | None = None,
+        mask_config: dict[str, Any] | SamConfig | None = None,
+        num_sparse: int = 32,
+        num_dense: int = 4,
+        vision_select_layer: int = -2,
+        seg_token_id: int = 32038,
+        system_prompt: str = SYSTEM_PROMPT,
+        lm_loss_weight: float = 1.0,
+        bce_loss_weight: float = 2.0,
+        dice_loss_weight: float = 0.5,
+        aux_loss_weight: float = 0.0,
+        lexicon: list[str] | None = None,
+        region_words: list[str] | None = None,
+        domain_tag: str = "",
+        **kwargs: Any,
+    ):
+        text_config = text_config if text_config is not None else {"model_type": "phi3"}
+        self.text_config = AutoConfig.for_model(**text_config) if isinstance(text_config, dict) else text_config
+        self.vision_config = CLIPVisionConfig(**vision_config) if isinstance(vision_config, dict) else vision_config or CLIPVisionConfig()
+        self.mask_config = SamConfig(**mask_config) if isinstance(mask_config, dict) else mask_config or SamConfig()
+        self.num_sparse = num_sparse
+        self.num_dense = num_dense
+        self.vision_select_layer = vision_select_layer
+        self.seg_token_id = seg_token_id
+        self.system_prompt = system_prompt
+        self.lm_loss_weight = lm_loss_weight
+        self.bce_loss_weight = bce_loss_weight
+        self.dice_loss_weight = dice_loss_weight
+        self.aux_loss_weight = aux_loss_weight
+        self.lexicon = lexicon or []
+        self.region_words = region_words or []
+        self.domain_tag = domain_tag
+        super().__init__(**kwargs)
+
+    @classmethod
+    def debug(cls, **changes: Any) -> VideoLisaConfig:
+        """The smallest numbers that exercise every part; a forward pass takes milliseconds on a CPU."""
+        text = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 400}
+        vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+        mask_vision = {"hidden_size": 16, "output_channels": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32}
+        mask_vision |= {"patch_size": 8, "window_size": 0, "global_attn_indexes": [], "num_pos_feats": 8, "initializer_range": 0.02}
+        mask = {
+            "vision_config": mask_vision,
+            "prompt_encoder_config": {"hidden_size": 16, "image_size": 32, "patch_size": 8, "mask_input_channels": 4},
+            "mask_decoder_config": {"hidden_size": 16, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 8},
+        }
+        tokens = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 4}
+        numbers = {"num_sparse": 4, "num_dense": 2, "vision_select_layer": -1, "seg_token_id": 5, "system_prompt": ""}
+        return cls({"model_type": "phi3", **text, **tokens}, vision, mask, **{**numbers, **changes})
+
+
+@dataclass
+class VideoLisaOutput(ModelOutput):
+    """Losses of one batch, unweighted but for `loss`."""
+
+    loss: Tensor | None = None
+    lm_loss: Tensor | None = None
+    mask_bce_loss: Tensor | None = None
+    mask_dice_loss: Tensor | None = None
+    aux_loss: Tensor | None = None
+
+
+class VideoLisaModel(PreTrainedModel):
+    """The network. `forward` is for training; inference calls the same parts through `VideoLisaSegmenter`."""
+
+    config_class = VideoLisaConfig
+    base_model_prefix = "videolisa"
+    _supports_sdpa = True
+
+    def __init__(self, config: VideoLisaConfig):
+        super().__init__(config)
+        width = config.text_config.hidden_size
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.visual = VisualTokens(config.vision_config, config.vision_select_layer, width)
+        self.mask_head = MaskHead(config.mask_config)
+        channels = self.mask_head.channels
+        self.prompt_projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, channels))
+        if config.aux_loss_weight:
+            self.aux_heads = AuxiliaryHeads(width, channels, len(config.region_words))
+        self.post_init()
+
+    def hidden_states(self, input_ids_BI: Tensor, visual_BVE: Tensor) -> tuple[Tensor, Spliced]:
+        """Last-layer states hidden_BLE of the spliced sequence.
+
+        Rows are right-padded, and attention is causal, so padding can influence nothing that is read: no mask is needed.
+        """
+        ids_BI = input_ids_BI.masked_fill(input_ids_BI == IMAGE_TOKEN_ID, 0)
+        text_embeds_BIE = self.language_model.get_input_embeddings()(ids_BI)
+        spliced = splice(input_ids_BI, text_embeds_BIE, visual_BVE.to(text_embeds_BIE.dtype))
+        hidden_BLE = self.language_model.model(inputs_embeds=spliced.embeds_BLE, use_cache=False).last_hidden_state
+        return hidden_BLE, spliced
+
+    def seg_hidden(self, input_ids_BI: Tensor, hidden_BLE: Tensor, spliced: Spliced) -> tuple[Tensor, Tensor]:
+        """States that predict [SEG], in row order -> (seg_hidden_NE, the row of each)."""
+        row_N, index_N = (input_ids_BI == self.config.seg_token_id).nonzero(as_tuple=True)
+        return hidden_BLE[row_N, spliced.position_BI[row_N, index_N] - 1], row_N
+
+    def forward(
+        self,
+        input_ids_BI: Tensor,
+        labels_BI: Tensor,
+        tower_pixels_BSChw: Tensor,
+        dense_slots_BD: Tensor,
+        mask_pixels_BDChw: Tensor,
+        targets: Sequence[Tensor],
+        geometries: Sequence[Geometry],
+        is_absent_B: Tensor,
+        regions: RegionTargets | None = None,
+    ) -> VideoLisaOutput:
+        """One training step's losses.
+
+        Args:
+            input_ids_BI, labels_BI: right-padded chats and their labels (IGNORE_LABEL = not supervised).
+            tower_pixels_BSChw: the S sparse frames as the tower wants them; dense_slots_BD: which of them keep all their tokens.
+            mask_pixels_BDChw: the D supervised frames as the mask encoder wants them.
+            targets, geometries: per clip, the supervised frames' true masks DHW (float, 0 or 1) at video size, and how they were resized.
+            is_absent_B: nothing matches the query: an empty target that counts for BCE only.
+            regions: truth for the auxiliary losses.
+        """
+        clips, num_masked = mask_pixels_BDChw.shape[:2]
+        tokens_SPE = self.visual(rearrange(tower_pixels_BSChw, "b s c h w -> (b s) c h w"))
+        tokens_BSPE = rearrange(tokens_SPE, "(b s) p e -> b s p e", b=clips)
+        hidden_BLE, spliced = self.hidden_states(input_ids_BI, sparse_dense_tokens(tokens_BSPE, dense_slots_BD))
+        lm_loss = self._lm_loss(hidden_BLE, spliced.labels(labels_BI))
+
+        seg_hidden_NE, row_N = self.seg_hidden(input_ids_BI, hidden_BLE, spliced)
+        if len(row_N) == 0:
+            return VideoLisaOutput(loss=self.config.lm_loss_weight * lm_loss, lm_loss=lm_loss)
+        rows = row_N.tolist()
+        features_FChw = self.mask_head.encode(rearrange(mask_pixels_BDChw[row_N], "n d c h w -> (n d) c h w"))
+        prompts_F11C = repeat(self.prompt_projector(seg_hidden_NE), "n c -> (n d) 1 1 c", d=num_masked)
+        lowres_NDhw = rearrange(self.mask_head.decode(features_FChw, prompts_F11C), "(n d) 1 h w -> n d h w", d=num_masked)
+
+        # Clips of one size go through the loss together; num_masks is the whole batch's, so the split changes nothing.
+        num_masks = len(rows) * num_masked
+        bce = dice = lowres_NDhw.new_zeros((), dtype=torch.float32)
+        for geometry in dict.fromkeys(geometries[row] for row in rows):
+            same_size = [n for n, row in enumerate(rows) if geometries[row] == geometry]
+            logits_KHW = geometry.undo(lowres_NDhw[same_size]).flatten(0, 1)
+            targets_KHW = torch.cat([targets[rows[n]] for n in same_size])
+            present_K = ~is_absent_B[row_N[same_size]].repeat_interleave(num_masked)
+            bce = bce + mask_bce_loss(logits_KHW, targets_KHW, num_masks)
+            dice = dice + mask_dice_loss(logits_KHW[present_K], targets_KHW[present_K], num_masks)
+
+        config = self.config
+        loss = config.lm_loss_weight * lm_loss + config.bce_loss_weight * bce + config.dice_loss_weight * dice
+        aux = None
+        if regions is not None and config.aux_loss_weight:
+            aux = self.aux_heads(regions, row_N, tokens_BSPE, seg_hidden_NE, features_FChw)
+            loss = loss + config.aux_loss_weight * aux
+        return VideoLisaOutput(loss=loss, lm_loss=lm_loss, mask_bce_loss=bce, mask_dice_loss=dice, aux_loss=aux)
+
+    def _lm_loss(self, hidden_BLE: Tensor, labels_BL: Tensor) -> Tensor:
+        """Mean cross-entropy over the supervised tokens of the batch; only their positions go through the vocabulary."""
+        next_BL = labels_BL[:, 1:]
+        supervised_BL = next_BL != IGNORE_LABEL
+        logits_KV = self.language_model.lm_head(hidden_BLE[:, :-1][supervised_BL])
+        return nn.functional.cross_entropy(logits_KV.float(), next_BL[supervised_BL])

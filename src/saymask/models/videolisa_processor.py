@@ -1,0 +1,181 @@
+"""Everything between records and a VideoLISA batch: tokenizer, templates, frame choice, pixels, targets.
+
+`to_batch` (training) and `to_inputs` (inference) share the same private steps, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from saymask.models.auxiliary import RegionTargets
+from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, IGNORE_LABEL, SEG_TOKEN, answer_labels, chat, encode, phrase
+from saymask.models.videolisa import VideoLisaConfig
+from saymask.records import Sample
+from saymask.video.sampling import SparseDense, jittered, sparse_dense
+from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_tower, longest_side
+
+TOWER_MEAN, TOWER_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+MASK_MEAN, MASK_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+class VideoLisaProcessor:
+    """Turns samples and queries into tensors for `VideoLisaModel`.
+
+    Args:
+        tokenizer: must know `[SEG]` as one token.
+        config: the model's numbers.
+        num_supervised: frames per clip that get a mask loss in training, drawn from the clip's S frames; None = the D dense frames (paper).
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: VideoLisaConfig, num_supervised: int | None = None):
+        self.tokenizer = tokenizer
+        self.config = config
+        self.num_supervised = num_supervised
+        seg_ids = tokenizer(SEG_TOKEN, add_special_tokens=False).input_ids
+        if seg_ids[-1] != config.seg_token_id:
+            raise ValueError(f"the tokenizer gives {SEG_TOKEN} the id {seg_ids[-1]}, the model expects {config.seg_token_id}")
+
+    # -- text ---------------------------------------------------------------------------------------------------------------------
+
+    def encode_chat(self, question: str, answer: str) -> tuple[list[int], list[int]]:
+        """Token ids of one turn and its labels (the answer and the closing token are supervised)."""
+        text = chat(question, answer, self.config.system_prompt)
+        header = text[: text.rindex(f"{answer}<|end|>")]
+        input_ids = self._encode(text)
+        return input_ids, answer_labels(input_ids, len(self._encode(header)))
+
+    def _encode(self, text: str) -> list[int]:
+        return encode(text, lambda chunk: self.tokenizer(chunk).input_ids, self.tokenizer.bos_token_id)
+
+    def _pad(self, rows: Sequence[Sequence[int]], value: int) -> Tensor:
+        """Right-pad rows of ids to one length."""
+        return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value)
+
+    # -- pixels -------------------------------------------------------------------------------------------------------------------
+
+    def tower_pixels(self, frames_THWC: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+        """uint8 frames -> pixels_TChw for the vision tower (centre crop)."""
+        frames = torch.from_numpy(frames_THWC).to(device)
+        return for_vision_tower(frames, self.config.vision_config.image_size, TOWER_MEAN, TOWER_STD)
+
+    def mask_pixels(self, frames_THWC: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Geometry]:
+        """uint8 frames -> pixels_TChw for the mask encoder (whole frame, padded) and the geometry that undoes it."""
+        frames = torch.from_numpy(frames_THWC).to(device)
+        return for_mask_encoder(frames, self.config.mask_config.vision_config.image_size, MASK_MEAN, MASK_STD)
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """How a frame of this size sits in the mask encoder's input, without touching pixels."""
+        size = self.config.mask_config.vision_config.image_size
+        return Geometry((height, width), longest_side(height, width, size), (size, size))
+
+    # -- inference ----------------------------------------------------------------------------------------------------------------
+
+    def choose_frames(self, num_frames: int) -> SparseDense:
+        """The frames the language model sees of a video; an image is a video of one frame."""
+        return sparse_dense(num_frames, self.config.num_sparse, self.config.num_dense)
+
+    def to_inputs(self, queries: Sequence[str], template: str = "auto") -> Tensor:
+        """Chats with the forced answer, right-padded -> input_ids_BI."""
+        rows = [self.encode_chat(phrase(query, template), FORCED_ANSWER)[0] for query in queries]
+        return self._pad(rows, self._pad_id)
+
+    @property
+    def _pad_id(self) -> int:
+        return self.tokenizer.pad_token_id or 0
+
+    # -- training -----------------------------------------------------------------------------------------------------------------
+
+    def to_batch(self, samples: Sequence[Sample], rng: np.random.Generator) -> dict[str, Any]:
+        """Training batch for `VideoLisaModel.forward`.
+
+        Half of the samples without a target affirm with an empty mask, half answer that there is no such object (no [SEG], no mask).
+        """
+        chats, clips = [], []
+        for sample in samples:
+            absent = not sample.expression.obj_ids
+            answer = ABSENT_ANSWER if absent and rng.random() < 0.5 else FORCED_ANSWER
+            chats.append(self.encode_chat(phrase(sample.expression.text, is_sentence=sample.expression.is_sentence), answer))
+            clips.append(self._clip(sample, rng))
+        batch: dict[str, Any] = {
+            "input_ids_BI": self._pad([ids for ids, _ in chats], self._pad_id),
+            "labels_BI": self._pad([labels for _, labels in chats], IGNORE_LABEL),
+            "is_absent_B": torch.tensor([not sample.expression.obj_ids for sample in samples]),
+            "dense_slots_BD": torch.stack([torch.from_numpy(clip["dense_slots"]) for clip in clips]),
+        }
+        batch["tower_pixels_BSChw"] = torch.stack([self.tower_pixels(clip["sparse_frames"]) for clip in clips])
+        masked = [self.mask_pixels(clip["masked_frames"]) for clip in clips]
+        batch["mask_pixels_BDChw"] = torch.stack([pixels for pixels, _ in masked])
+        batch["geometries"] = [geometry for _, geometry in masked]
+        batch["targets"] = [torch.from_numpy(clip["masks"]).float() for clip in clips]
+        if self.config.aux_loss_weight and all(sample.regions is not None for sample in samples):
+            batch["regions"] = self._region_targets(samples, clips)
+        return batch
+
+    def _clip(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """One clip's frames: S for the tower, D of their slots, and the supervised ones with their masks."""
+        num_sparse, num_dense = self.config.num_sparse, self.config.num_dense
+        chosen = jittered(sample.video.num_frames, num_sparse, num_dense, rng)
+        # The slots seen with all tokens are those of test time; only the frames that fill them are random.
+        dense_slots = sparse_dense(num_sparse, num_sparse, num_dense).dense_slots
+        sparse_frames = sample.video.frames(chosen.sparse_frame_idx.tolist())
+        slots = dense_slots if self.num_supervised is None else np.sort(rng.choice(num_sparse, self.num_supervised, replace=False))
+        masked_frame_idx = chosen.sparse_frame_idx[slots]
+        return {
+            "sparse_frame_idx": chosen.sparse_frame_idx,
+            "dense_slots": dense_slots,
+            "sparse_frames": sparse_frames,
+            "masked_frame_idx": masked_frame_idx,
+            "masked_frames": sparse_frames[slots],
+            "masks": sample.masks_THW[masked_frame_idx],
+        }
+
+    def _region_targets(self, samples: Sequence[Sample], clips: Sequence[dict[str, np.ndarray]]) -> RegionTargets:
+        """Share of every patch and cell that each region word covers; frames must be square (no crop, no padding)."""
+        index = {word: i for i, word in enumerate(self.config.region_words)}
+        num_words = len(index)
+        vision, mask = self.config.vision_config, self.config.mask_config.vision_config
+        patches, cells = vision.image_size // vision.patch_size, mask.image_size // mask.patch_size
+        tower_words, mask_words, target_words, coarse = [], [], [], []
+        for sample, clip in zip(samples, clips, strict=True):
+            assert sample.regions is not None
+            table_RK = torch.zeros(len(sample.regions.words) + 1, num_words)
+            for region, words in enumerate(sample.regions.words, start=1):
+                for word in words:
+                    table_RK[region, index[word]] = 1 / len(words)
+            ids_THW = torch.from_numpy(sample.regions.load()).long()
+            tower_words.append(_word_shares(ids_THW[clip["sparse_frame_idx"]], table_RK, patches))
+            mask_words.append(_word_shares(ids_THW[clip["masked_frame_idx"]], table_RK, cells))
+            masks_DHW = torch.from_numpy(clip["masks"]).float()
+            coarse.append(torch.nn.functional.adaptive_avg_pool2d(masks_DHW, cells))
+            target_words.append(_shared_words(table_RK, sample.expression.obj_ids))
+        return RegionTargets(
+            tower_words_BSPK=rearrange(torch.stack(tower_words), "b s h w k -> b s (h w) k"),
+            mask_words_BDhwK=torch.stack(mask_words),
+            coarse_targets_BDhw=torch.stack(coarse),
+            target_words_BK=torch.stack(target_words),
+        )
+
+
+def _word_shares(ids_THW: Tensor, table_RK: Tensor, cells: int) -> Tensor:
+    """Average of the regions' word rows over each of cells x cells parts of the frame -> T h w K."""
+    frames, height, width = ids_THW.shape
+    row_H, column_W = torch.arange(height) * cells // height, torch.arange(width) * cells // width
+    cell_THW = (torch.arange(frames)[:, None, None] * cells + row_H[:, None]) * cells + column_W
+    counts = torch.bincount((cell_THW * len(table_RK) + ids_THW).flatten(), minlength=frames * cells * cells * len(table_RK))
+    counts_ThwR = counts.view(frames, cells, cells, len(table_RK)).float()
+    return counts_ThwR / counts_ThwR.sum(-1, keepdim=True) @ table_RK
+
+
+def _shared_words(table_RK: Tensor, obj_ids: Sequence[int]) -> Tensor:
+    """Distribution over the words that all target regions share; zeros if there is no target or nothing shared."""
+    if not obj_ids:
+        return torch.zeros(table_RK.shape[1])
+    shared_K = table_RK[list(obj_ids)].gt(0).all(0).float()
+    return shared_K / shared_K.sum().clamp(min=1)

@@ -1,0 +1,79 @@
+"""VideoLISA behind the `Segmenter` protocol: one forward pass with the answer given, one prompt embedding for every frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saymask.models.base import Answer, MaskLogits, VideoView
+from saymask.models.prompts import FORCED_ANSWER
+from saymask.models.videolisa import VideoLisaModel
+from saymask.models.videolisa_processor import VideoLisaProcessor
+from saymask.models.visual import sparse_dense_tokens
+from saymask.records import Video
+
+QUERY_GROUP = 16
+"""Queries per forward pass of the language model; bounds its memory, not the result."""
+
+
+class VideoLisaSegmenter:
+    """A loaded VideoLISA model, in inference mode."""
+
+    def __init__(self, model: VideoLisaModel, processor: VideoLisaProcessor, name: str):
+        self.model = model.eval()
+        self.processor = processor
+        self.name = name
+        self.config = model.config
+
+    @torch.inference_mode()
+    def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
+        pixels_TChw = self.processor.tower_pixels(frames_THWC, self.model.device)
+        return self.model.visual(pixels_TChw.to(self.model.dtype))
+
+    @torch.inference_mode()
+    def encode_image(self, frames_THWC: np.ndarray) -> Tensor:
+        pixels_TChw, _ = self.processor.mask_pixels(frames_THWC, self.model.device)
+        return self.model.mask_head.encode(pixels_TChw.to(self.model.dtype))
+
+    @torch.inference_mode()
+    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto") -> list[Answer]:
+        chosen = self.processor.choose_frames(view.video.num_frames)
+        tokens_SPE = view.vision_tokens(chosen.sparse_frame_idx.tolist())
+        dense_slots_1D = torch.from_numpy(chosen.dense_slots)[None].to(tokens_SPE.device)
+        visual_1VE = sparse_dense_tokens(tokens_SPE[None], dense_slots_1D)
+        dense_frames = tuple(dict.fromkeys(chosen.dense_frame_idx.tolist()))
+        answers = []
+        for start in range(0, len(queries), QUERY_GROUP):
+            group = queries[start : start + QUERY_GROUP]
+            input_ids_BI = self.processor.to_inputs(group, template).to(self.model.device)
+            hidden_BLE, spliced = self.model.hidden_states(input_ids_BI, visual_1VE.expand(len(group), -1, -1))
+            # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
+            seg_hidden_NE, row_N = self.model.seg_hidden(input_ids_BI, hidden_BLE, spliced)
+            last_of_row = {row: n for n, row in enumerate(row_N.tolist())}
+            prompts_BC = self.model.prompt_projector(seg_hidden_NE[[last_of_row[row] for row in range(len(group))]])
+            answers += [
+                Answer(FORCED_ANSWER, (query,), prompt_C[None, None], reference_frames=dense_frames)
+                for query, prompt_C in zip(group, prompts_BC, strict=True)
+            ]
+        return answers
+
+    @torch.inference_mode()
+    def decode(self, features_TChw: Tensor, video: Video, answers: Sequence[Answer]) -> MaskLogits:
+        prompts_NKC = torch.cat([answer.prompts_NKC for answer in answers])
+        prompts_TNKC = prompts_NKC[None].expand(len(features_TChw), -1, -1, -1)
+        lowres_TNhw = self.model.mask_head.decode(features_TChw, prompts_TNKC)
+        return MaskLogits(lowres_TNhw, self.processor.geometry(video.height, video.width))
+
+    def notice(self, video: Video) -> str | None:
+        if not self.config.domain_tag or video.tags.get("comment") == self.config.domain_tag:
+            return None
+        return f"model {self.name!r} was trained on drawn scenes; for natural video use -m videolisa-3.8b"
+
+    def unknown_words(self, query: str) -> list[str]:
+        lexicon = {word.lower() for word in self.config.lexicon}
+        words = re.findall(r"[\w'-]+", query.lower())
+        return [word for word in dict.fromkeys(words) if lexicon and word not in lexicon]

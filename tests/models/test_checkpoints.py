@@ -1,0 +1,86 @@
+"""Loading is strict, and what was saved comes back."""
+
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from saymask.errors import CheckpointError, UnknownName
+from saymask.models.checkpoints import load_model, save_model
+from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
+from saymask.runtime import Runtime
+
+CPU = Runtime("cpu", "float32")
+
+
+@pytest.fixture
+def saved(segmenter, tmp_path):
+    save_model(segmenter.model, segmenter.processor, tmp_path / "m", dtype=torch.float32)
+    return tmp_path / "m"
+
+
+def change(folder, edit):
+    tensors = load_file(folder / "model.safetensors")
+    edit(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_round_trip(segmenter, saved):
+    loaded = load_model(saved, CPU)
+    assert loaded.name == "m"
+    original = segmenter.model.state_dict()
+    assert loaded.model.state_dict().keys() == original.keys()
+    assert all(torch.equal(tensor, original[key]) for key, tensor in loaded.model.state_dict().items())
+    assert loaded.processor.to_inputs(["the red fish"]).tolist() == segmenter.processor.to_inputs(["the red fish"]).tolist()
+
+
+def test_default_dtype_is_the_checkpoints(segmenter, tmp_path):
+    save_model(segmenter.model, segmenter.processor, tmp_path / "m")
+    assert load_model(tmp_path / "m", Runtime("cpu")).model.dtype == torch.bfloat16
+    assert load_model(tmp_path / "m", CPU).model.dtype == torch.float32
+
+
+def test_auxiliary_heads_are_not_saved(segmenter, tmp_path):
+    config = VideoLisaConfig.debug(seg_token_id=segmenter.config.seg_token_id, aux_loss_weight=1.0, region_words=["red"])
+    save_model(VideoLisaModel(config), segmenter.processor, tmp_path / "m")
+    assert not [key for key in load_file(tmp_path / "m" / "model.safetensors") if key.startswith("aux_")]
+    assert load_model(tmp_path / "m", CPU).config.aux_loss_weight == 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda t: t.pop("prompt_projector.0.bias"), "missing prompt_projector.0.bias"),
+        (lambda t: t.update(extra=torch.zeros(1)), "unexpected extra"),
+        (
+            lambda t: t.update({"prompt_projector.0.bias": torch.zeros(3)}),
+            "wrong shape prompt_projector.0.bias: [3] in the file, [32] in the model",
+        ),
+    ],
+    ids=["missing", "unexpected", "shape"],
+)
+def test_any_difference_is_an_error_that_names_the_tensor(saved, edit, problem):
+    change(saved, edit)
+    expected = f"{saved}: the weights do not fit the configuration; nothing was loaded\n  {problem}"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        load_model(saved, CPU)
+
+
+def test_incomplete_folder(saved):
+    (saved / "tokenizer.json").unlink()
+    expected = f"{saved}: no tokenizer.json; a model folder holds config.json, model.safetensors and tokenizer.json"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        load_model(saved, CPU)
+
+
+def test_another_family(saved):
+    (saved / "config.json").write_text('{"model_type": "llama"}')
+    expected = f"{saved}/config.json: model_type 'llama' is not a saymask model; expected 'saymask-videolisa'"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        load_model(saved, CPU)
+
+
+def test_mistyped_name():
+    with pytest.raises(UnknownName, match=r"^unknown model 'tov' \(and no such folder\); did you mean 'toy'\?$"):
+        load_model("tov", CPU)
