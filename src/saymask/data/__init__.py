@@ -1,0 +1,1 @@
+"""Datasets: each loader turns (root, split) into a lazy sequence of `records.Sample`."""

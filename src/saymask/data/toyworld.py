@@ -1,0 +1,146 @@
+"""The toy world: endless videos of drawn things with questions about them and exact masks, from a seed.
+
+Three splits. `train` is endless in practice; `test` (400 videos) and `test-novel` (200: colour-kind pairs and wordings that training never
+sees) are the exam and fixed by WORLD_VERSION: a visible change is a new version. A sample is a pure function of its split and index, a
+training batch of `draw_batch`'s arguments. Nothing is on disk; a video of 24 frames of 128 x 128 is drawn when its sample is indexed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from saymask.data.toy_motion import CANVAS, TIMELINE, Dice
+from saymask.data.toy_queries import FAMILIES
+from saymask.data.toy_render import render
+from saymask.data.toy_scene import Scene, draw_scene
+from saymask.data.toy_sentences import lexicon
+from saymask.data.toy_shapes import COLOURS, KINDS
+from saymask.data.toy_things import Thing
+from saymask.errors import DataError
+from saymask.records import Expression, Regions, Sample, Video
+
+__all__ = [
+    "COLOURS",
+    "FAMILIES",
+    "KINDS",
+    "TIMELINE",
+    "WORLD_VERSION",
+    "Scene",
+    "Thing",
+    "ToySample",
+    "corpus",
+    "draw_batch",
+    "draw_scenes",
+    "lexicon",
+    "load_toyworld",
+    "render",
+    "to_samples",
+]
+
+WORLD_VERSION = 1
+SPLITS: dict[str, int] = {"train": 1_000_000_000, "test": 400, "test-novel": 200}
+FPS = 12.0
+
+
+@dataclass(frozen=True)
+class ToySample(Sample):
+    """A sample that also knows its scene.
+
+    Args:
+        things: in stacking order; `expression.obj_ids` are 1 + an index of it.
+        id_map: returns uint8 ids_THW, 0 = background, i + 1 = things[i].
+    """
+
+    things: tuple[Thing, ...] = field(kw_only=True)
+    id_map: Callable[[], np.ndarray] = field(kw_only=True, repr=False)
+
+
+class ToyWorld(Sequence[ToySample]):
+    """One split, drawn on demand; sample i asks a question of family i % 8."""
+
+    def __init__(self, split: str) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return SPLITS[self.split]
+
+    def scene(self, index: int) -> Scene:
+        """The scene behind a sample, not rendered."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of toyworld {self.split}: it has {len(self)}")
+        dice = Dice(WORLD_VERSION, zlib.crc32(self.split.encode()), index)
+        return draw_scene(dice, FAMILIES[index % len(FAMILIES)], novel=self.split == "test-novel")
+
+    def __getitem__(self, index: int) -> ToySample:
+        (sample,) = to_samples([self.scene(index)], [f"{self.split}-{index:05d}"], np.arange(TIMELINE), CANVAS)
+        return sample
+
+
+def load_toyworld(root: Path | None, split: str) -> ToyWorld:
+    """Open a split; `root` is not used, nothing is on disk.
+
+    Raises:
+        DataError: no such split.
+    """
+    if split not in SPLITS:
+        raise DataError(f"toyworld has no split {split!r}; use one of: {', '.join(SPLITS)}")
+    return ToyWorld(split)
+
+
+def draw_scenes(seed: int, step: int, rank: int, batch_size: int, mix: Mapping[str, float]) -> list[Scene]:
+    """Scenes of one training batch: a pure function of its arguments.
+
+    Args:
+        mix: how often each family is asked; weights, families left out do not occur.
+
+    Raises:
+        DataError: a family that does not exist, or weights that do not add up to more than 0.
+    """
+    unknown = [family for family in mix if family not in FAMILIES]
+    if unknown:
+        raise DataError(f"toyworld has no family {unknown[0]!r}; use: {', '.join(FAMILIES)}")
+    if not sum(mix.values()) > 0 or min(mix.values()) < 0:
+        raise DataError(f"family weights must be 0 or more and not all 0, got {dict(mix)}")
+    dice = Dice(WORLD_VERSION, zlib.crc32(b"train batches"), seed, step, rank)
+    asked = {family: weight for family, weight in mix.items() if weight > 0}
+    return [draw_scene(dice, dice.weighted(asked)) for _ in range(batch_size)]
+
+
+def draw_batch(
+    seed: int, step: int, rank: int, batch_size: int, mix: Mapping[str, float], size: int = CANVAS, frame_idx: np.ndarray | None = None
+) -> list[ToySample]:
+    """Training samples, a pure function of the arguments; the videos hold only the frames `frame_idx` of the timeline (None: all 24)."""
+    scenes = draw_scenes(seed, step, rank, batch_size, mix)
+    names = [f"train-{seed}-{step}-{rank}-{i}" for i in range(batch_size)]
+    return to_samples(scenes, names, np.arange(TIMELINE) if frame_idx is None else frame_idx, size)
+
+
+def to_samples(scenes: Sequence[Scene], names: Sequence[str], frame_idx: np.ndarray, size: int) -> list[ToySample]:
+    """Render scenes on the CPU and wrap them as samples."""
+    frames_BTHWC, ids_BTHW = (tensor.numpy() for tensor in render(scenes, frame_idx, size))
+    return [_to_sample(*row) for row in zip(scenes, names, frames_BTHWC, ids_BTHW, strict=True)]
+
+
+def _to_sample(scene: Scene, name: str, frames_THWC: np.ndarray, ids_THW: np.ndarray) -> ToySample:
+    obj_ids = tuple(i + 1 for i in scene.meant)
+    expression = Expression("0", scene.text, obj_ids, scene.is_sentence, tags={"family": scene.query.family})
+    return ToySample(
+        video=Video.from_frames(frames_THWC, name, FPS, comment="saymask-toyworld"),
+        expression=expression,
+        masks=lambda: np.isin(ids_THW, obj_ids),
+        regions=Regions(lambda: ids_THW, tuple((thing.colour, thing.kind) for thing in scene.things)),
+        things=scene.things,
+        id_map=lambda: ids_THW,
+    )
+
+
+def corpus(num_sentences: int, seed: int = 0) -> Iterator[str]:
+    """Sentences of the train split, all families alike, for training a tokenizer."""
+    for i in range(num_sentences):
+        dice = Dice(WORLD_VERSION, zlib.crc32(b"corpus"), seed, i)
+        yield draw_scene(dice, FAMILIES[i % len(FAMILIES)]).text
