@@ -1,0 +1,220 @@
+"""From a video and queries to masks on every frame: the session that owns the caches, and the two calls most users need.
+
+    video ─ chunks of frames (one thread ahead) ─ image features ─ decode every query's prompt ─ threshold ─ RLE ─ Prediction
+
+Memory does not grow with the length of the video, except for the RLEs: a chunk is decoded, used and dropped; features are kept
+for the next call only as far as the byte budget reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saymask.errors import ConfigError
+from saymask.models.base import Answer, MaskLogits, Segmenter
+from saymask.models.checkpoints import load_model
+from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+from saymask.runtime import Runtime
+from saymask.video.reader import open_source
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+CHUNK_FRAMES = 8
+CHUNKS_AHEAD = 2
+FEATURE_BUDGET_BYTES = 512 * 2**20
+Progress = Callable[[int, int], None]
+
+
+class FeatureCache:
+    """Features per frame within a byte budget; the first frames that fit stay (a scan from start to end would defeat LRU)."""
+
+    def __init__(self, budget_bytes: int):
+        self.budget_bytes = budget_bytes
+        self.used_bytes = 0
+        self._features: dict[int, Tensor] = {}
+
+    def __contains__(self, frame_idx: int) -> bool:
+        return frame_idx in self._features
+
+    def get(self, frame_idx: int) -> Tensor:
+        return self._features[frame_idx]
+
+    def offer(self, frame_idx: int, features: Tensor) -> None:
+        """Keep a copy (a slice would pin its whole chunk) if the budget allows it."""
+        size = features.nbytes
+        if frame_idx not in self._features and self.used_bytes + size <= self.budget_bytes:
+            self._features[frame_idx] = features.clone()
+            self.used_bytes += size
+
+    def clear(self) -> None:
+        self._features.clear()
+        self.used_bytes = 0
+
+
+class VideoSession:
+    """One opened video and one model: encode once, ask many. Implements `VideoView`.
+
+    Args:
+        video: from `open_source` or `Video.from_frames`.
+        segmenter: from `load_model`.
+        feature_budget_bytes: how much memory cached image features may take; 0 keeps none.
+    """
+
+    def __init__(self, video: Video, segmenter: Segmenter, feature_budget_bytes: int = FEATURE_BUDGET_BYTES):
+        self.video = video
+        self.segmenter = segmenter
+        self._features = FeatureCache(feature_budget_bytes)
+        self._tokens: dict[int, Tensor] = {}
+        self._decode_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saymask-decode")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the decode thread and drop the caches; a closed session cannot be asked again."""
+        self._decode_thread.shutdown(wait=True, cancel_futures=True)
+        self._features.clear()
+        self._tokens.clear()
+
+    # -- VideoView ----------------------------------------------------------------------------------------------------------------
+
+    def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
+        """uint8 frames_THWC, decoded afresh."""
+        return self.video.frames(frame_idx)
+
+    def vision_tokens(self, frame_idx: Sequence[int]) -> Tensor:
+        """tokens_TPE of the vision tower; each distinct frame is decoded and encoded once per session, a chunk at a time."""
+        missing = sorted(set(frame_idx) - self._tokens.keys())
+        for start in range(0, len(missing), CHUNK_FRAMES):
+            chunk = missing[start : start + CHUNK_FRAMES]
+            self._tokens.update(zip(chunk, self.segmenter.encode_vision(self.frames(chunk)), strict=True))
+        return torch.stack([self._tokens[i] for i in frame_idx])
+
+    def image_features(self, frame_idx: Sequence[int]) -> Tensor:
+        """features_TChw of the mask encoder, from the cache where it has them."""
+        missing = [i for i in frame_idx if i not in self._features]
+        return self._with_cached(frame_idx, missing, self.frames(missing) if missing else None)
+
+    def _with_cached(self, frame_idx: Sequence[int], missing: Sequence[int], frames_THWC: np.ndarray | None) -> Tensor:
+        """Encode the missing frames, offer them to the cache, and put all of them in the order asked for."""
+        fresh: dict[int, Tensor] = {}
+        if frames_THWC is not None:
+            fresh = dict(zip(missing, self.segmenter.encode_image(frames_THWC), strict=True))
+            for index, features in fresh.items():
+                self._features.offer(index, features)
+        return torch.stack([fresh[i] if i in fresh else self._features.get(i) for i in frame_idx])
+
+    # -- asking -------------------------------------------------------------------------------------------------------------------
+
+    def segment(self, queries: str | Sequence[str], template: str = "auto", progress: Progress | None = None) -> Prediction:
+        """Masks on every frame for one query or several.
+
+        Args:
+            queries: what to find; several are served by one pass over the video.
+            template: "auto" words the request, "raw" passes the text to the model unchanged.
+            progress: called with (frames done, frames in all) after every chunk.
+
+        Raises:
+            ConfigError: no query, or an empty one.
+            VideoError: the video cannot be decoded.
+        """
+        queries = check_queries([queries] if isinstance(queries, str) else list(queries))
+        answers = self.segmenter.reason(self, queries, template)
+        rles, scores = self._decode_frames(answers, progress)
+        results, first = [], 0
+        for query, answer in zip(queries, answers, strict=True):
+            objects = range(first, first + len(answer.prompts_NKC))
+            first = objects.stop
+            masklets = tuple(
+                Masklet(obj_id, tuple(rles[n]), np.asarray(scores[n], dtype=np.float32)) for obj_id, n in enumerate(objects, start=1)
+            )
+            notes = {**answer.notes, "model": self.segmenter.name, "reference_frames": list(answer.reference_frames)}
+            results.append(QueryResult(query, answer.text, masklets, notes))
+        return Prediction(self.video, tuple(results))
+
+    def _decode_frames(self, answers: Sequence[Answer], progress: Progress | None) -> tuple[list[list[Rle]], list[list[float]]]:
+        """Masks and scores of all answers' objects on all frames, per object."""
+        num_objects = sum(len(answer.prompts_NKC) for answer in answers)
+        rles: list[list[Rle]] = [[] for _ in range(num_objects)]
+        scores: list[list[float]] = [[] for _ in range(num_objects)]
+        for frame_idx, features_TChw in self._feature_chunks():
+            logits = self.segmenter.decode(features_TChw, self.video, answers)
+            for row in range(len(frame_idx)):
+                for n, (rle, score) in enumerate(_threshold(logits, row)):
+                    rles[n].append(rle)
+                    scores[n].append(score)
+            if progress:
+                progress(frame_idx.stop, self.video.num_frames)
+        return rles, scores
+
+    def _feature_chunks(self) -> Iterator[tuple[range, Tensor]]:
+        """Features of the whole video in order, the decode thread at most CHUNKS_AHEAD chunks in front."""
+        chunks = [range(i, min(i + CHUNK_FRAMES, self.video.num_frames)) for i in range(0, self.video.num_frames, CHUNK_FRAMES)]
+        pending: list[tuple[list[int], Future[np.ndarray] | None]] = []
+        try:
+            for position, chunk in enumerate(chunks):
+                while len(pending) < CHUNKS_AHEAD + 1 and position + len(pending) < len(chunks):
+                    missing = [i for i in chunks[position + len(pending)] if i not in self._features]
+                    pending.append((missing, self._decode_thread.submit(self.frames, missing) if missing else None))
+                missing, future = pending.pop(0)
+                yield chunk, self._with_cached(chunk, missing, future.result() if future else None)
+        finally:
+            for _, future in pending:
+                if future:
+                    future.cancel()
+
+
+def _threshold(logits: MaskLogits, row: int) -> Iterator[tuple[Rle, float]]:
+    """Each object's mask and score on one frame; the score is the mean probability of the predicted pixels, 0 if there are none."""
+    for logits_HW in logits.full_size(row):
+        mask_HW = logits_HW > 0
+        score = logits_HW[mask_HW].sigmoid().mean().item() if mask_HW.any() else 0.0
+        yield Rle.encode(mask_HW.cpu().numpy()), score
+
+
+def check_queries(queries: list[str]) -> list[str]:
+    """Refuse to start on nothing.
+
+    Raises:
+        ConfigError: no query at all, or an empty one, named by its place.
+    """
+    if not queries:
+        raise ConfigError('no query given; say what to look for, e.g. "the red fish"')
+    for place, query in enumerate(queries, start=1):
+        if not query.strip():
+            raise ConfigError(f'query {place} is empty; say what to look for, e.g. "the red fish"')
+    return queries
+
+
+def open_video(source: str | Path, model: str | Segmenter = "toy", device: str | None = None, dtype: str | None = None) -> VideoSession:
+    """Open a video file, image or folder of frames for asking.
+
+    Args:
+        source: a file or a folder of frames.
+        model: a name of `saymask list`, a model folder, or a loaded segmenter.
+        device, dtype: as `--device`, `--dtype`; by default the best device present and the checkpoint's dtype.
+
+    Raises:
+        VideoError, UnknownName, CheckpointError, ConfigError: the source, model, weights or options cannot be used.
+    """
+    video = open_source(source)
+    segmenter = load_model(model, Runtime.choose(device, dtype)) if isinstance(model, str) else model
+    return VideoSession(video, segmenter)
+
+
+def segment(source: str | Path, queries: str | Sequence[str], model: str | Segmenter = "toy") -> Prediction:
+    """Open, ask, close: masks on every frame for one query or several."""
+    with open_video(source, model) as session:
+        return session.segment(queries)
