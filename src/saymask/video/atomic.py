@@ -1,0 +1,68 @@
+"""All or nothing: a file or folder appears under its name only when it is complete.
+
+The work goes into a hidden sibling that is renamed at the end; an error or Ctrl-C removes it. What already exists is never replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from saymask.errors import VideoError
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a name to write to; it becomes `path` when the block ends without an exception.
+
+    Raises:
+        VideoError: `path` exists, its folder does not, or the disk refuses (full, no permission).
+    """
+    draft = _draft_of(path)
+    try:
+        yield draft
+        _refuse_existing(path)
+        draft.rename(path)
+    except OSError as error:
+        raise _not_writable(path, error) from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it becomes `path` when the block ends without an exception.
+
+    Raises:
+        VideoError: `path` exists, its parent folder does not, or the disk refuses (full, no permission).
+    """
+    draft = _draft_of(path)
+    try:
+        draft.mkdir()
+        yield draft
+        _refuse_existing(path)
+        draft.rename(path)
+    except OSError as error:
+        raise _not_writable(path, error) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _draft_of(path: Path) -> Path:
+    """A hidden name beside `path`, with its suffix, that no other process uses."""
+    _refuse_existing(path)
+    if not path.parent.is_dir():
+        raise VideoError(f"{path}: no folder {path.parent} to write to; create it first")
+    return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+
+
+def _not_writable(path: Path, error: OSError) -> VideoError:
+    return VideoError(f"{path}: cannot be written ({error.strerror or error}); check the free space and permissions of {path.parent}")
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise VideoError(f"{path}: already exists and is not overwritten; remove it or choose another folder")

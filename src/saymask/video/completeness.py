@@ -1,0 +1,72 @@
+"""Is a video file all there? Each container says in its own way how long it must be.
+
+A player shows what is left of a cut-off download and stops; for masks on every frame that would be a silent loss, so the reader
+asks here first. Where a format says nothing (live recordings of unknown length), the file is taken as complete.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+SIGNATURES = {"mov": (4, b"ftyp"), "matroska": (0, b"\x1a\x45\xdf\xa3"), "avi": (0, b"RIFF"), "gif": (0, b"GIF8")}
+_UNKNOWN_RIFF_SIZE = 0xFFFF_FFFF
+_EBML_SEGMENT = b"\x18\x53\x80\x67"
+
+
+def looks_like_video(path: Path) -> bool:
+    """Whether the first bytes are those of a container the reader knows, however damaged the rest."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return any(head[offset : offset + len(magic)] == magic for offset, magic in SIGNATURES.values())
+
+
+def is_cut_off(path: Path, container_format: str, stream: VideoStream) -> bool:
+    """Whether the file ends before the last byte it promises; call after the packets have been read."""
+    size = path.stat().st_size
+    if container_format.startswith("mov"):
+        return any(entry.pos + entry.size > size for entry in stream.index_entries)
+    with path.open("rb") as file:
+        if container_format.startswith("matroska"):
+            end = _matroska_end(file)
+            return end is not None and end > size
+        if container_format == "avi":
+            claimed = int.from_bytes(file.read(8)[4:], "little")
+            return claimed != _UNKNOWN_RIFF_SIZE and claimed + 8 > size
+        file.seek(max(0, size - 64))
+        return not file.read().rstrip(b"\0").endswith(b";")  # GIF: the trailer byte
+
+
+def _matroska_end(file: BinaryIO) -> int | None:
+    """Offset at which the Segment ends, None where its size was left open."""
+    _read_id(file)
+    header_size = _read_size(file)
+    if header_size is None:
+        return None
+    file.seek(header_size, 1)
+    if _read_id(file) != _EBML_SEGMENT:
+        return None
+    size = _read_size(file)
+    return None if size is None else file.tell() + size
+
+
+def _read_id(file: BinaryIO) -> bytes:
+    return _read_vint(file)[1]
+
+
+def _read_size(file: BinaryIO) -> int | None:
+    """An EBML length; None if all its bits are set, which means unknown."""
+    length, raw = _read_vint(file)
+    bits = 7 * length
+    value = int.from_bytes(raw, "big") & ((1 << bits) - 1)
+    return None if value == (1 << bits) - 1 else value
+
+
+def _read_vint(file: BinaryIO) -> tuple[int, bytes]:
+    """A variable-length number: the leading zero bits of its first byte say how many bytes follow."""
+    first = file.read(1)
+    length = 9 - first[0].bit_length() if first and first[0] else 1
+    return length, first + file.read(length - 1)

@@ -1,0 +1,133 @@
+"""What a prediction looks like: coloured masks with contours on a frame, and a legend that says which query has which colour.
+
+Everything is drawn on uint8 frame_HWC arrays in place, at the frame's own size; line widths and letters scale with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from saymask.records import Rle
+
+# Told apart by colour-blind readers too, in this order, and on most natural backgrounds.
+QUERY_COLOURS = ((0, 200, 255), (255, 130, 0), (230, 60, 200), (60, 215, 90), (255, 220, 40), (110, 110, 255), (240, 60, 60), (0, 170, 150))
+_OPACITY = 0.45
+_LEGEND_SHARE = 0.34  # of the frame's height, at most
+_PANEL = (16, 18, 22)
+_PANEL_OPACITY = 0.58
+
+
+def query_colour(query_idx: int) -> tuple[int, int, int]:
+    """The colour of a query; after eight they repeat."""
+    return QUERY_COLOURS[query_idx % len(QUERY_COLOURS)]
+
+
+def contour_width(height: int, width: int) -> int:
+    """Pixels of a contour that is seen at the frame's own size."""
+    return max(1, round(min(height, width) / 300))
+
+
+def draw_mask(frame_HWC: np.ndarray, rle: Rle, colour: tuple[int, int, int], contour: int) -> None:
+    """Tint the mask and draw its contour, `contour` pixels wide, just inside its edge."""
+    box = rle.box()
+    if box is None:
+        return
+    x0, y0, x1, y1 = box
+    mask_HW = rle.decode()[y0:y1, x0:x1]
+    view_HWC = frame_HWC[y0:y1, x0:x1]
+    tinted = view_HWC[mask_HW] * (1 - _OPACITY) + np.asarray(colour) * _OPACITY
+    view_HWC[mask_HW] = tinted.round().astype(np.uint8)
+    view_HWC[mask_HW & ~_eroded(mask_HW, contour)] = colour
+
+
+def _eroded(mask_HW: np.ndarray, steps: int) -> np.ndarray:
+    """Remove `steps` layers of pixels that touch the outside over an edge."""
+    padded = np.pad(mask_HW, steps)
+    for _ in range(steps):
+        inner = padded.copy()
+        inner[1:] &= padded[:-1]
+        inner[:-1] &= padded[1:]
+        inner[:, 1:] &= padded[:, :-1]
+        inner[:, :-1] &= padded[:, 1:]
+        padded = inner
+    return padded[steps:-steps, steps:-steps]
+
+
+class Legend:
+    """A translucent panel at the lower left with one line per query; laid out once, drawn on every frame.
+
+    A text that does not fit is wrapped once, then shortened; queries for which there is no room are counted in a last line.
+    """
+
+    def __init__(self, texts: Sequence[str], height: int, width: int) -> None:
+        size = min(36, max(10, round(min(height, width) / 26)))
+        self._font = font(size)
+        self._size, self._gap = size, max(2, size // 3)
+        line_height = size + self._gap
+        room = max(1, int(height * _LEGEND_SHARE) // line_height)
+        text_width = width - 4 * self._gap - size
+        lines = self._lines(texts, text_width, lines_each=2)
+        if len(lines) > room:
+            lines = self._lines(texts, text_width, lines_each=1)
+        if len(lines) > room:
+            hidden = len(lines) - max(0, room - 1)
+            lines = [*lines[: max(0, room - 1)], (None, f"and {hidden} more" if room > 1 else f"{hidden} queries")]
+        widest = max((self._font.getlength(text) for _, text in lines), default=0)
+        panel_width = min(width, int(widest) + size + 4 * self._gap)
+        self._picture_HWC = self._paint(lines, panel_width, min(height, len(lines) * line_height + self._gap))
+
+    def draw(self, frame_HWC: np.ndarray) -> None:
+        height, width = self._picture_HWC.shape[:2]
+        corner = frame_HWC[frame_HWC.shape[0] - height :, :width]
+        alpha = self._picture_HWC[..., 3:].astype(np.float32) / 255
+        corner[:] = (corner * (1 - alpha) + self._picture_HWC[..., :3] * alpha).round().astype(np.uint8)
+
+    def _lines(self, texts: Sequence[str], width: int, lines_each: int) -> list[tuple[int | None, str]]:
+        """(query whose swatch stands before the line, text); a continued line has no swatch."""
+        lines: list[tuple[int | None, str]] = []
+        for query_idx, text in enumerate(texts):
+            wrapped = fit(text, self._font, width, lines_each)
+            lines += [(query_idx if row == 0 else None, line) for row, line in enumerate(wrapped)]
+        return lines
+
+    def _paint(self, lines: Sequence[tuple[int | None, str]], width: int, height: int) -> np.ndarray:
+        picture = Image.new("RGBA", (width, height), (*_PANEL, round(255 * _PANEL_OPACITY)))
+        draw = ImageDraw.Draw(picture)
+        for row, (query_idx, text) in enumerate(lines):
+            middle = self._gap + row * (self._size + self._gap) + self._size / 2
+            if query_idx is not None:
+                left, half = self._gap, self._size * 0.36
+                draw.rectangle((left, middle - half, left + 2 * half, middle + half), fill=(*query_colour(query_idx), 255))
+            draw.text((self._gap * 2 + self._size, middle), text, font=self._font, fill=(255, 255, 255, 255), anchor="lm")
+        return np.asarray(picture)
+
+
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font that comes with Pillow, so that nothing has to be installed."""
+    loaded = ImageFont.load_default(size)
+    assert isinstance(loaded, ImageFont.FreeTypeFont)
+    return loaded
+
+
+def fit(text: str, typeface: ImageFont.FreeTypeFont, width: float, max_lines: int) -> list[str]:
+    """Break a text at spaces into at most `max_lines` lines of `width` pixels; what is left over is cut with an ellipsis."""
+    words = text.split()
+    lines: list[str] = []
+    while words and len(lines) < max_lines:
+        line = words.pop(0)
+        last = len(lines) == max_lines - 1
+        while words and (last or typeface.getlength(f"{line} {words[0]}") <= width):
+            line = f"{line} {words.pop(0)}"
+        lines.append(_shorten(line, typeface, width))
+    return lines
+
+
+def _shorten(line: str, typeface: ImageFont.FreeTypeFont, width: float) -> str:
+    if typeface.getlength(line) <= width:
+        return line
+    while line and typeface.getlength(f"{line}\u2026") > width:
+        line = line[:-1]
+    return f"{line.rstrip()}\u2026"

@@ -1,0 +1,155 @@
+"""Pictures of a prediction: overlay video, mask PNGs, DAVIS label maps and a contact sheet.
+
+A writer takes a `Prediction` and an existing folder, writes one file or folder into it and returns its path. Frames are read again from
+`prediction.video`, a few at a time, so memory does not grow with the length. Nothing appears under its name before it is complete, and
+nothing that exists is replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from saymask.errors import VideoError
+from saymask.records import Prediction, Video
+from saymask.video.atomic import new_file, new_folder
+from saymask.video.drawing import Legend, contour_width, draw_mask, fit, font, query_colour
+from saymask.video.encoder import write_video
+from saymask.video.masks import MAX_LABELS, davis_palette, label_map
+
+_CHUNK_BYTES = 8 * 2**20
+_SLUG_LENGTH = 40
+_SHEET_FRAMES = 8
+_THUMB = 200  # pixels on the longer side
+_MARGIN = 12
+
+
+def write_overlay(prediction: Prediction, directory: Path) -> Path:
+    """Every query in its colour over the video, with a legend: overlay.mp4 at the source's times, overlay.png for one frame."""
+    video = prediction.video
+    legend = Legend(_legend_texts(prediction), video.height, video.width)
+    if video.num_frames == 1:
+        path = directory / "overlay.png"
+        with new_file(path) as draft:
+            Image.fromarray(next(_overlaid(prediction, legend))).save(draft)
+        return path
+    path = directory / "overlay.mp4"
+    write_video(path, _overlaid(prediction, legend), video.timestamps_T, video.duration)
+    return path
+
+
+def write_png(prediction: Prediction, directory: Path) -> Path:
+    """Masks as images: png/<query-slug>/<obj_id>/<frame name>.png, 255 inside the object, 0 outside; no objects, an empty folder."""
+    path = directory / "png"
+    slugs = query_slugs([result.query for result in prediction.results])
+    with new_folder(path) as draft:
+        for slug, result in zip(slugs, prediction.results, strict=True):
+            (draft / slug).mkdir()
+            for masklet in result.masklets:
+                folder = draft / slug / str(masklet.obj_id)
+                folder.mkdir()
+                for name, rle in zip(prediction.video.frame_names, masklet.rle_T, strict=True):
+                    Image.fromarray(rle.decode().astype(np.uint8) * 255).save(folder / f"{name}.png")
+    return path
+
+
+def write_davis(prediction: Prediction, directory: Path) -> Path:
+    """DAVIS label maps: davis/<frame name>.png with the DAVIS palette; label i + 1 is object i of `Prediction.objects()`.
+
+    Where objects overlap, the first one keeps the pixel: a label map holds one object per pixel.
+
+    Raises:
+        VideoError: more objects than a palette image can number.
+    """
+    num_objects = sum(1 for _ in prediction.objects())
+    if num_objects > MAX_LABELS:
+        raise VideoError(f"davis: {num_objects} objects, but a palette image numbers at most {MAX_LABELS}; use the format png or coco")
+    path = directory / "davis"
+    palette = davis_palette().tobytes()
+    with new_folder(path) as draft:
+        for index, name in enumerate(prediction.video.frame_names):
+            picture = Image.fromarray(label_map(prediction.masks(index)))
+            picture.putpalette(palette)
+            picture.save(draft / f"{name}.png")
+    return path
+
+
+def write_sheet(prediction: Prediction, directory: Path) -> Path:
+    """A contact sheet, sheet.png: up to eight frames from the first to the last, one row per query."""
+    video = prediction.video
+    shown = np.unique(np.linspace(0, video.num_frames - 1, _SHEET_FRAMES).round().astype(int)).tolist()
+    scale = _THUMB / max(video.height, video.width)
+    thumb_width, thumb_height = max(1, round(video.width * scale)), max(1, round(video.height * scale))
+    title_font, text_font, small_font = font(20), font(17), font(13)
+    text_height, small_height = 26, 18
+    row_height = text_height + thumb_height + _MARGIN
+    width = 2 * _MARGIN + len(shown) * (thumb_width + 4) - 4
+    width = max(width, 480)
+    top = 2 * _MARGIN + text_height + small_height
+    sheet = Image.new("RGB", (width, top + row_height * len(prediction.results)), (255, 255, 255))
+    draw = ImageDraw.Draw(sheet)
+    about = f"{video.name}: {video.num_frames} frames, {video.width} x {video.height}"
+    draw.text((_MARGIN, _MARGIN), fit(about, title_font, width - 2 * _MARGIN, 1)[0], font=title_font, fill=(20, 20, 20))
+    for column, index in enumerate(shown):
+        left = _MARGIN + column * (thumb_width + 4)
+        label = fit(f"{video.timestamps_T[index]:.2f} s, frame {index}", small_font, thumb_width, 1)[0]
+        draw.text((left, top - small_height - 2), label, font=small_font, fill=(110, 110, 110))
+        frame_HWC = video.frames([index])[0]
+        for row, (result, text) in enumerate(zip(prediction.results, _legend_texts(prediction), strict=True)):
+            y = top + row * row_height
+            picture_HWC = frame_HWC.copy()
+            for masklet in result.masklets:
+                draw_mask(picture_HWC, masklet.rle_T[index], query_colour(row), contour=max(1, round(1.5 / scale)))
+            thumb = Image.fromarray(picture_HWC).resize((thumb_width, thumb_height), Image.Resampling.LANCZOS)
+            sheet.paste(thumb, (left, y + text_height))
+            if column == 0:
+                draw.rectangle((_MARGIN, y + 5, _MARGIN + 14, y + 19), fill=query_colour(row))
+                draw.text((_MARGIN + 22, y + 2), fit(text, text_font, width - 2 * _MARGIN - 22, 1)[0], font=text_font, fill=(20, 20, 20))
+    path = directory / "sheet.png"
+    with new_file(path) as draft:
+        sheet.save(draft)
+    return path
+
+
+def query_slugs(queries: Sequence[str]) -> list[str]:
+    """A folder name for each query: a-z, 0-9 and single dashes, at most 40 characters, never empty, no two alike."""
+    slugs: list[str] = []
+    for query in queries:
+        stem = re.sub(r"[^a-z0-9]+", "-", query.lower()).strip("-")[:_SLUG_LENGTH].rstrip("-") or "query"
+        slug, number = stem, 1
+        while slug in slugs:
+            number += 1
+            slug = f"{stem[: _SLUG_LENGTH - len(str(number)) - 1]}-{number}"
+        slugs.append(slug)
+    return slugs
+
+
+def _legend_texts(prediction: Prediction) -> list[str]:
+    """The queries, with a word for those that have no pixel in any frame."""
+    texts = []
+    for result in prediction.results:
+        found = any(rle.area for masklet in result.masklets for rle in masklet.rle_T)
+        texts.append(result.query if found else f"{result.query} (nothing found)")
+    return texts
+
+
+def _overlaid(prediction: Prediction, legend: Legend) -> Iterator[np.ndarray]:
+    contour = contour_width(prediction.video.height, prediction.video.width)
+    for index, frame_HWC in enumerate(_frames(prediction.video)):
+        for query_idx, result in enumerate(prediction.results):
+            for masklet in result.masklets:
+                draw_mask(frame_HWC, masklet.rle_T[index], query_colour(query_idx), contour)
+        legend.draw(frame_HWC)
+        yield frame_HWC
+
+
+def _frames(video: Video) -> Iterator[np.ndarray]:
+    """Every frame in order, read a few at a time; each may be drawn on."""
+    step = max(1, min(32, _CHUNK_BYTES // (video.height * video.width * 3)))
+    for start in range(0, video.num_frames, step):
+        for frame_HWC in video.frames(range(start, min(start + step, video.num_frames))):
+            yield frame_HWC.copy()
