@@ -1,0 +1,149 @@
+"""`saymask list` and `saymask doctor`: what can be named, and whether this installation works."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+import saymask
+from saymask.cli.output import say
+from saymask.errors import SaymaskError
+from saymask.lookup import TABLES
+from saymask.runtime import DTYPES, Runtime
+
+if TYPE_CHECKING:
+    import torch
+
+LISTED = ("model", "dataset", "recipe", "format")
+BUNDLED = ("toy",)
+GIB = 1 << 30
+
+
+def list_names() -> None:
+    """Show the models, datasets, recipes and formats that can be named."""
+    for kind in LISTED:
+        say(f"{kind}s")
+        for name, target in TABLES[kind].items():
+            say(f"  {name:<16} {describe(target)}")
+
+
+def describe(target: str) -> str:
+    """First docstring line of "module:attribute", read from the source: importing it would load torch for a list of names."""
+    module, attribute = target.split(":")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{target} is in a table of saymask.lookup, but there is no module {module}")
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    raise AttributeError(f"{target} is in a table of saymask.lookup, but {module} defines no {attribute}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: what was looked at, what was found, and what to do if that is bad."""
+
+    subject: str
+    found: str
+    remedy: str | None = None
+
+
+def doctor() -> None:
+    """Check Python, torch, the device, the video library, disk space and the bundled weights."""
+    ill = 0
+    for check in (_python, _torch, _torchvision, _video_library, _disk_space, _bundled_weights):
+        for finding in check():
+            say(f"{'ok ' if finding.remedy is None else 'BAD'}  {finding.subject:<14} {finding.found}")
+            if finding.remedy is not None:
+                ill += 1
+                say(f"     {'':<14} {finding.remedy}")
+    if ill:
+        say(f"{ill} problem{'s' if ill > 1 else ''} found")
+        raise typer.Exit(1)
+    say("everything works")
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding("saymask", saymask.__version__)
+    yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}: {sys.executable}")
+
+
+def _torch() -> Iterator[Finding]:
+    import torch
+
+    yield Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    runtime = Runtime.choose()
+    device = runtime.torch_device
+    detail = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    yield Finding("device", f"{runtime.device}{detail}")
+    usable = [name for name in DTYPES if _multiplies(device, getattr(torch, name))]
+    remedy = None if "float32" in usable else f"{runtime.device} cannot multiply matrices; use --device cpu"
+    yield Finding("dtypes", ", ".join(usable) or "none", remedy)
+
+
+def _multiplies(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the device computes with this dtype; each backend raises its own kind of error."""
+    import torch
+
+    try:
+        ones = torch.ones(8, 8, device=device, dtype=dtype)
+        return float((ones @ ones).float().sum()) == 512.0
+    except (RuntimeError, TypeError, NotImplementedError):
+        return False
+
+
+def _torchvision() -> Iterator[Finding]:
+    if find_spec("torchvision") is None:
+        return
+    try:
+        import torchvision  # pyright: ignore[reportMissingImports]
+    except Exception as error:
+        yield Finding(
+            "torchvision",
+            f"installed but broken ({error})",
+            "transformers cannot load any model beside it: run `pip uninstall torchvision` (saymask does not need it)",
+        )
+    else:
+        yield Finding("torchvision", f"{torchvision.__version__} (not needed)")
+
+
+def _video_library() -> Iterator[Finding]:
+    import av
+
+    yield Finding("av", f"{av.__version__} with FFmpeg {av.ffmpeg_version_info}")
+    remedy = None if "libx264" in av.codecs_available else "overlays cannot be written as H.264: run `pip install --force-reinstall av`"
+    yield Finding("h264 encoder", "libx264" if remedy is None else "none", remedy)
+
+
+def _disk_space() -> Iterator[Finding]:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cache = Path(HF_HUB_CACHE)
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    remedy = None if free >= GIB else "downloads need room: free some, or point the environment variable HF_HOME at another disk"
+    yield Finding("model cache", f"{cache}: {free / GIB:.1f} GiB free", remedy)
+
+
+def _bundled_weights() -> Iterator[Finding]:
+    for name in BUNDLED:
+        try:
+            from saymask.models.checkpoints import bundled_folder, load_model
+
+            load_model(name, Runtime("cpu"))
+            digest = hashlib.sha256((bundled_folder(name) / "model.safetensors").read_bytes()).hexdigest()
+            yield Finding(f"model {name}", f"loads; sha256 {digest}")
+        except SaymaskError as error:
+            yield Finding(f"model {name}", str(error), "the installation is damaged: run `pip install --force-reinstall saymask`")
+        except ImportError as error:
+            yield Finding(f"model {name}", f"cannot be loaded ({error})", "mend what is bad above; if nothing is, reinstall transformers")

@@ -1,0 +1,80 @@
+"""The `saymask` command: collects the commands and turns what goes wrong into one line and an exit code.
+
+0 = done, 1 = failed, 2 = the request cannot be carried out as written, 130 = stopped by Ctrl-C. Nothing heavy is imported until a
+command runs, so `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import saymask
+from saymask.cli import demo, evaluate, inspect, segment, train
+from saymask.cli.output import note, report_error, say
+from saymask.errors import SaymaskError
+
+
+class _Commands(TyperGroup):
+    """The place where every command's errors pass."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SaymaskError as error:
+            report_error(error)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            note("stopped; nothing half-written was left behind")
+            raise typer.Exit(130) from error
+        except ImportError as error:
+            if (error.name or "").startswith("saymask"):
+                raise
+            report_error(f"a library cannot be imported: {error}; run `saymask doctor` to see what is broken")
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if error.filename is None or error.errno == errno.EPIPE:
+                raise
+            report_error(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="saymask",
+    help="Say what you want; get its mask on every frame.",
+    epilog="Try it: saymask demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"saymask {saymask.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")] = False,
+) -> None:
+    pass
+
+
+app.command("segment")(segment.segment)
+app.command("demo")(demo.demo)
+app.command("list")(inspect.list_names)
+app.command("doctor")(inspect.doctor)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    app()

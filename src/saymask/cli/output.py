@@ -1,0 +1,79 @@
+"""What commands have in common: lines on the terminal, progress bars, and output folders that never overwrite anything.
+
+Results go to standard output, everything about the work itself (notices, warnings, progress) to standard error.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import typer
+
+from saymask.video.atomic import new_folder
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a line about the work; it does not end up in a pipe."""
+    typer.echo(text, err=True)
+
+
+def report_error(text: object) -> None:
+    """Print the one line of a failure."""
+    note(f"saymask: error: {text}")
+
+
+class Update(Protocol):
+    """How work reports its progress to a bar."""
+
+    def __call__(self, done: int, total: int, label: str | None = None) -> None: ...
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Update]:
+    """Show a bar while the block runs. Nothing is drawn when nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=None)
+
+        def update(done: int, total: int, label: str | None = None) -> None:
+            progress.update(task, completed=done, total=total, description=label)
+
+        yield update
+
+
+def free_folder(wanted: Path) -> Path:
+    """Return `wanted`, or its first numbered sibling (name-2, name-3, …) that does not exist or is an empty folder."""
+    wanted = wanted.resolve()
+    numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+    free = next(path for path in itertools.chain([wanted], numbered) if not path.exists() or (path.is_dir() and not any(path.iterdir())))
+    if free != wanted:
+        note(f"{shown(wanted)} is not empty; writing to {shown(free)}")
+    return free
+
+
+@contextmanager
+def output_folder(final: Path) -> Iterator[Path]:
+    """Give a hidden folder to fill, which becomes `final` (from `free_folder`) when the block ends without an exception."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        final.rmdir()  # free, so empty: it gives way to the filled one
+    with new_folder(final) as draft:
+        yield draft
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be pasted: relative to the working directory if it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,37 @@
+"""`saymask train RECIPE [a.b=value …]`: run a training recipe, changed by checked overrides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saymask.cli.output import free_folder, note, progress_bar, say, shown
+from saymask.cli.segment import DeviceOption
+from saymask.lookup import resolve
+from saymask.runtime import Runtime
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe of `saymask list`.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="A.B=VALUE", help="Changes to it: optim.lr=1e-4.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The run's folder; runs/<recipe> if not given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in this folder.")] = False,
+    device: DeviceOption = None,
+) -> None:
+    """Train a model; a run that was stopped goes on with --resume."""
+    config = resolve(recipe, "recipe")().override(overrides or [])
+    wanted = out or Path("runs") / recipe
+    folder = wanted if resume else free_folder(wanted)
+    from saymask.training.loop import train as run
+
+    note(f"training {recipe} in {shown(folder)}; losses go to {shown(folder / 'log.jsonl')}")
+    try:
+        with progress_bar(recipe) as update:
+            runtime = Runtime.choose(device)
+            model = run(config, folder, resume, runtime, lambda step, steps, means: update(step, steps, f"loss {means['loss']:.3f}"))
+    except KeyboardInterrupt:
+        note(f"go on with the same command and -o {shown(folder)} --resume")
+        raise
+    say(f"wrote {shown(model)}")

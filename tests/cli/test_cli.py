@@ -1,0 +1,491 @@
+"""The command line, in process: what it prints, where it writes, how it fails. Model and session are stand-ins with known answers."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from saymask import lookup
+from saymask.cli.main import app
+from saymask.config import Config
+from saymask.errors import CheckpointError, VideoError
+from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+
+
+@dataclass
+class Stage:
+    """What the stand-ins saw and how they should behave."""
+
+    calls: list[tuple] = field(default_factory=list)
+    during_segment: Callable[[Video], None] = lambda video: None
+    during_load: Callable[[], None] = lambda: None
+    during_train: Callable[[], None] = lambda: None
+
+
+class FakeSegmenter:
+    name = "toy"
+
+    def notice(self, video: Video) -> str | None:
+        return None if video.tags.get("comment") == "saymask-toyworld" else "trained on drawn scenes"
+
+    def unknown_words(self, query: str) -> list[str]:
+        return [word for word in query.split() if word in ("zebra", "lorry")]
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
+    """Stand-ins for everything that needs a trained model; the reader and the writers are the real ones."""
+    stage = Stage()
+
+    class FakeSession:
+        def __init__(self, video, segmenter):
+            self.video = video
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            stage.calls.append(("closed", self.video.name))
+
+        def segment(self, queries, template, progress):
+            stage.calls.append(("segment", self.video.name, list(queries), template))
+            stage.during_segment(self.video)
+            progress(1, 1)
+            return half_found(self.video, queries)
+
+    def load_model(name, runtime):
+        stage.calls.append(("load", name, runtime.device, runtime.dtype))
+        stage.during_load()
+        return FakeSegmenter()
+
+    def train(config, out_dir, resume, runtime, progress):
+        stage.calls.append(("train", config, out_dir, resume, runtime.device))
+        progress(1, 2, {"loss": 0.5})
+        stage.during_train()
+        return out_dir / "model"
+
+    def run_eval(dataset, split, segmenter, out_dir, limit, progress):
+        stage.calls.append(("eval", dataset, split, segmenter.name, out_dir, limit))
+        progress(1, 1)
+        return {"overall": 71.5}
+
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "model.safetensors").write_bytes(b"weights")
+    install(monkeypatch, "saymask.pipeline", VideoSession=FakeSession)
+    install(monkeypatch, "saymask.models.checkpoints", load_model=load_model, bundled_folder=lambda name: weights)
+    install(monkeypatch, "saymask.training.loop", train=train)
+    install(monkeypatch, "saymask.evaluation.run", run_eval=run_eval, format_table=lambda results: f"model {results['overall']}")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return stage
+
+
+def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: object) -> None:
+    module = ModuleType(name)
+    vars(module).update(members)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+def half_found(video: Video, queries: list[str]) -> Prediction:
+    """Each query finds the top left pixel, on the first half of the frames."""
+    found_HW = np.zeros((video.height, video.width), bool)
+    found_HW[0, 0] = True
+    T = video.num_frames
+    rle_T = tuple(Rle.encode(found_HW if 2 * i < T else ~found_HW & False) for i in range(T))
+    results = tuple(QueryResult(query, "", (Masklet(1, rle_T, np.ones(T)),)) for query in queries)
+    return Prediction(video, results)
+
+
+def make_frames(folder: Path, num_frames: int = 4) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(num_frames):
+        Image.fromarray(np.full((8, 12, 3), 40 * i, np.uint8)).save(folder / f"{i:05d}.png")
+    return folder
+
+
+def make_image(path: Path) -> Path:
+    Image.fromarray(np.full((8, 12, 3), 90, np.uint8)).save(path)
+    return path
+
+
+def saymask(*args: object) -> Result:
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# --- segment ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_segment_asks_all_queries_at_once_and_says_what_it_found_and_wrote(stage):
+    make_frames(Path("clip"))
+    result = saymask("segment", "clip", "the red fish", "the lorry", "--format", "png,sheet", "--device", "cpu", "--dtype", "float32")
+    assert result.exit_code == 0
+    assert stage.calls == [
+        ("load", "toy", "cpu", "float32"),
+        ("segment", "clip", ["the red fish", "the lorry"], "auto"),
+        ("closed", "clip"),
+    ]
+    assert result.stdout.splitlines() == [
+        '"the red fish": mask on 2 of 4 frames',
+        '"the lorry": mask on 2 of 4 frames',
+        "wrote saymask-out/clip/png",
+        "wrote saymask-out/clip/sheet.png",
+    ]
+    assert result.stderr.splitlines() == ["warning: toy was never trained on: lorry", "trained on drawn scenes"]
+    mask_HW = np.asarray(Image.open("saymask-out/clip/png/the-red-fish/1/00001.png"))
+    assert np.argwhere(mask_HW).tolist() == [[0, 0]]
+
+
+def test_segment_passes_the_template_and_names_the_image_as_one_frame(stage):
+    make_image(Path("photo.png"))
+    result = saymask("segment", "photo.png", "fish", "--template", "raw", "--format", "png")
+    assert stage.calls[1] == ("segment", "photo", ["fish"], "raw")
+    assert result.stdout.splitlines()[0] == '"fish": mask on 1 of 1 frame'
+
+
+def test_output_folders_are_numbered_and_never_touched_again(stage):
+    make_frames(Path("clip"))
+    for _ in range(2):
+        saymask("segment", "clip", "fish", "--format", "png")
+    before = Path("saymask-out/clip/png/fish/1/00000.png").stat().st_mtime_ns
+    third = saymask("segment", "clip", "fish", "--format", "png")
+    assert sorted(path.name for path in Path("saymask-out").iterdir()) == ["clip", "clip-2", "clip-3"]
+    assert "saymask-out/clip is not empty; writing to saymask-out/clip-3" in third.stderr.splitlines()
+    assert third.stdout.splitlines()[-1] == "wrote saymask-out/clip-3/png"
+    assert Path("saymask-out/clip/png/fish/1/00000.png").stat().st_mtime_ns == before
+
+
+def test_an_empty_output_folder_is_used_and_a_full_one_is_not(stage):
+    make_frames(Path("clip"))
+    Path("mine").mkdir()
+    assert saymask("segment", "clip", "fish", "--format", "png", "-o", "mine").stdout.splitlines()[-1] == "wrote mine/png"
+    Path("other").mkdir()
+    Path("other/notes.txt").write_text("keep")
+    result = saymask("segment", "clip", "fish", "--format", "png", "-o", "other")
+    assert result.stdout.splitlines()[-1] == "wrote other-2/png"
+    assert everything_in(Path("other")) == ["notes.txt"]
+
+
+def test_one_bad_source_of_several_is_reported_and_the_others_are_done(stage):
+    Path("clips").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        make_image(Path("clips") / "picture.png").rename(Path("clips") / name)
+    Path("clips/empty.mp4").write_bytes(b"")
+    result = saymask("segment", "clips", "fish", "--format", "png", "-o", "out")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "trained on drawn scenes",
+        "trained on drawn scenes",
+        "saymask: error: clips/empty.mp4: the file is empty (0 bytes); download or export it again",
+        "saymask: error: 1 of 3 sources failed; the others are done",
+    ]
+    assert [line for line in result.stdout.splitlines() if line.startswith("wrote")] == ["wrote out/a/png", "wrote out/b/png"]
+    assert [call[1] for call in stage.calls if call[0] == "closed"] == ["a", "b"]
+    assert stage.calls[0][0] == "load" and sum(call[0] == "load" for call in stage.calls) == 1
+
+
+def test_a_source_that_cannot_be_written_does_not_stop_the_others(stage, monkeypatch):
+    def refuse_first(prediction, directory):
+        if prediction.video.name == "a":
+            raise VideoError("a: too many objects for this format")
+        (directory / "done").touch()
+        return directory / "done"
+
+    install(monkeypatch, "choosy_writer", write=refuse_first)
+    monkeypatch.setitem(lookup.WRITERS, "choosy", "choosy_writer:write")
+    make_image(Path("a.png"))
+    make_image(Path("b.png"))
+    result = saymask("segment", "[ab].png", "fish", "--format", "choosy", "-o", "out")
+    assert (result.exit_code, everything_in(Path("out"))) == (1, ["b", "b/done"])
+    assert "saymask: error: a: too many objects for this format" in result.stderr.splitlines()
+
+
+@pytest.mark.parametrize("when", ["segmenting", "writing"])
+def test_ctrl_c_leaves_nothing_half_written(stage, monkeypatch, when):
+    make_frames(Path("clip"))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    if when == "segmenting":
+        stage.during_segment = stop
+    else:
+        install(monkeypatch, "stopping_writer", write=stop)
+        monkeypatch.setitem(lookup.WRITERS, "stopping", "stopping_writer:write")
+    formats = "png" if when == "segmenting" else "png,stopping"
+    result = saymask("segment", "clip", "fish", "--format", formats, "-o", "results/out")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "stopped; nothing half-written was left behind"
+    assert [path for path in everything_in(Path()) if not path.startswith("clip")] == (["results"] if when == "writing" else [])
+    assert stage.calls[-1] == ("closed", "clip")
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------------------
+
+BAD_INPUT = {
+    "empty query": (["segment", "clip", "fish", " "], 2, 'query 2 is empty; say what to look for, e.g. "the red fish"'),
+    "expanded glob": (
+        ["segment", "clip/00000.png", "clip/00001.png", "fish"],
+        2,
+        'query 1 is the file \'clip/00001.png\'; quote a glob: saymask segment "*.mp4" "the red fish"',
+    ),
+    "unknown format": (["segment", "clip", "fish", "--format", "png,overlap"], 2, "unknown format 'overlap'; did you mean 'overlay'?"),
+    "no format": (
+        ["segment", "clip", "fish", "--format", ","],
+        2,
+        "--format is empty; give names of `saymask list`, e.g. --format overlay,png",
+    ),
+    "unknown device": (["segment", "clip", "fish", "--device", "tpu"], 2, "device 'tpu' is not available; this machine has: cpu"),
+    "unknown dtype": (["segment", "clip", "fish", "--dtype", "float63"], 2, "unknown dtype 'float63'; did you mean 'float32'?"),
+    "misspelt source": (["segment", "clap", "fish"], 1, "clap: no such file or folder; did you mean 'clip'?"),
+    "no match": (["segment", "*.mkv", "fish"], 1, "*.mkv: nothing matches; check the pattern"),
+    "over a cap": (["segment", "clip", "fish", "--max-frames", "3"], 1, "clip: more than 3 frames; cut it into parts or raise max_frames"),
+    "unknown recipe": (["train", "videolisa_ty"], 2, "unknown recipe 'videolisa_ty'; did you mean 'videolisa_toy'?"),
+    "unknown override": (["train", "small", "stesp=3"], 2, "unknown key 'stesp'; did you mean 'steps'?"),
+    "no override": (["train", "small", "steps"], 2, "override 'steps' is not of the form key=value"),
+    "unknown dataset": (["eval", "toywrld"], 2, "unknown dataset 'toywrld'; did you mean 'toyworld'?"),
+}
+
+
+@pytest.mark.parametrize(("args", "code", "message"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_gets_one_line_before_a_model_is_loaded(stage, monkeypatch, args, code, message):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setitem(lookup.RECIPES, "small", f"{__name__}:small_recipe")
+    install(monkeypatch, __name__, small_recipe=SmallConfig)
+    make_frames(Path("clip"))
+    result = saymask(*args)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.splitlines() == [f"saymask: error: {message}"]
+    assert [call for call in stage.calls if call[0] != "load"] == []
+    assert not Path("saymask-out").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["segment", "clip"], "Missing argument 'QUERY'"),
+        (["segment", "clip", "fish", "--template", "wild"], "'wild' is not one of 'auto', 'raw'"),
+        (["segment", "clip", "fish", "--max-frames", "0"], "--max-frames': Input should be greater than or equal to 1"),
+        (["segmnt", "clip", "fish"], "Did you mean 'segment'"),
+        (["eval", "toyworld", "--limit", "-3"], "--limit': Input should be greater than or equal to 1"),
+        (["segment", "clip", "fish", "--fromat", "png"], "No such option: --fromat (Possible options: --format"),
+    ],
+)
+def test_usage_errors_exit_2_and_say_what_is_expected(stage, args, hint):
+    result = saymask(*args)
+    assert result.exit_code == 2
+    assert hint.lower() in " ".join(result.stderr.lower().split())
+    assert stage.calls == []
+
+
+def test_an_error_of_the_library_keeps_its_exit_code(stage):
+    def fail(*_):
+        raise CheckpointError("weights: missing lm_head.weight")
+
+    make_frames(Path("clip"))
+    stage.during_load = fail
+    result = saymask("segment", "clip", "fish")
+    assert (result.exit_code, result.stderr) == (1, "saymask: error: weights: missing lm_head.weight\n")
+
+
+def test_a_single_source_that_fails_halfway_is_one_line(stage):
+    def fail(video):
+        raise VideoError(f"{video.name}: frame 3 is damaged; re-encode it")
+
+    make_frames(Path("clip"))
+    stage.during_segment = fail
+    result = saymask("segment", "clip", "fish")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "saymask: error: clip: frame 3 is damaged; re-encode it")
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(stage, monkeypatch):
+    def full(prediction, directory):
+        raise OSError(28, "No space left on device")
+
+    install(monkeypatch, "full_disk", write=full)
+    monkeypatch.setitem(lookup.WRITERS, "full", "full_disk:write")
+    make_frames(Path("clip"))
+    result = saymask("segment", "clip", "fish", "--format", "full")
+    folder = Path("saymask-out").absolute()
+    reason = f"{folder}/clip: cannot be written (No space left on device); check the free space and permissions of {folder}"
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, f"saymask: error: {reason}")
+    assert everything_in(folder) == []
+
+
+def test_a_file_that_may_not_be_read_is_one_line(stage):
+    def refuse():
+        raise PermissionError(13, "Permission denied", "weights/model.safetensors")
+
+    make_frames(Path("clip"))
+    stage.during_load = refuse
+    result = saymask("segment", "clip", "fish")
+    assert (result.exit_code, result.stderr) == (1, "saymask: error: weights/model.safetensors: permission denied\n")
+
+
+@pytest.mark.parametrize("name", ["torchvision", None])
+def test_a_broken_library_is_one_line(stage, name):
+    def fail():
+        raise ModuleNotFoundError("Could not import module 'Phi3Model'", name=name)
+
+    make_frames(Path("clip"))
+    stage.during_load = fail
+    result = saymask("segment", "clip", "fish")
+    reason = "a library cannot be imported: Could not import module 'Phi3Model'; run `saymask doctor` to see what is broken"
+    assert (result.exit_code, result.stderr) == (1, f"saymask: error: {reason}\n")
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_defect(stage):
+    def fail():
+        raise ModuleNotFoundError("No module named 'saymask.models.gone'", name="saymask.models.gone")
+
+    make_frames(Path("clip"))
+    stage.during_load = fail
+    assert isinstance(saymask("segment", "clip", "fish").exception, ModuleNotFoundError)
+
+
+def test_a_defect_is_not_dressed_up_as_a_users_mistake(stage):
+    def fail(video):
+        raise ZeroDivisionError
+
+    make_frames(Path("clip"))
+    stage.during_segment = fail
+    assert isinstance(saymask("segment", "clip", "fish").exception, ZeroDivisionError)
+
+
+# --- the other commands ----------------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands_and_version_is_the_packages():
+    result = saymask("--help")
+    assert result.exit_code == 0
+    for command in ("segment", "demo", "list", "doctor", "train", "eval"):
+        assert f" {command} " in result.stdout
+    assert saymask("--version").stdout == "saymask 0.1.0\n"
+
+
+def test_list_shows_every_name_with_a_description():
+    lines = saymask("list").stdout.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == ["models", "datasets", "recipes", "formats"]
+    shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ")}
+    assert set(shown) == {name for kind in ("model", "dataset", "recipe", "format") for name in lookup.TABLES[kind]}
+    assert shown["toy"] == "The model in this package, trained by this repository on drawn scenes."
+
+
+def test_doctor_finds_a_healthy_installation(stage):
+    result = saymask("doctor")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0, result.stdout
+    assert lines[0] == "ok   saymask        0.1.0"
+    assert lines[-2] == "ok   model toy      loads; sha256 9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
+    assert lines[-1] == "everything works"
+
+
+def test_doctor_says_in_one_sentence_that_torchvision_is_broken(stage, monkeypatch, tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    result = saymask("doctor")
+    assert result.exit_code == 1
+    assert "BAD  torchvision    installed but broken (operator torchvision::nms does not exist)" in result.stdout
+    assert "run `pip uninstall torchvision` (saymask does not need it)" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 problem found"
+
+
+def test_doctor_outlives_what_keeps_models_from_loading(stage):
+    def fail():
+        raise ModuleNotFoundError("Could not import module 'Phi3Model'", name="transformers")
+
+    stage.during_load = fail
+    result = saymask("doctor")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "1 problem found")
+    assert "BAD  model toy      cannot be loaded (Could not import module 'Phi3Model')" in result.stdout
+
+
+def test_doctor_counts_full_disks_and_damaged_weights(stage, monkeypatch):
+    def fail():
+        raise CheckpointError("weights/toy: no model.safetensors")
+
+    stage.during_load = fail
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3 * 2**20))
+    result = saymask("doctor")
+    assert result.exit_code == 1
+    assert "BAD  model toy      weights/toy: no model.safetensors" in result.stdout
+    assert ": 0.0 GiB free" in result.stdout
+    assert result.stdout.splitlines()[-1] == "2 problems found"
+
+
+class SmallConfig(Config):
+    steps: int = 100
+
+
+@pytest.fixture
+def small_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "small_recipes", small=SmallConfig)
+    monkeypatch.setitem(lookup.RECIPES, "small", "small_recipes:small")
+
+
+def test_train_runs_the_recipe_with_its_overrides_in_a_folder_of_its_own(stage, small_recipe):
+    result = saymask("train", "small", "steps=7", "--device", "cpu")
+    folder = Path("runs/small").absolute()
+    assert stage.calls == [("train", SmallConfig(steps=7), folder, False, "cpu")]
+    assert result.stdout == "wrote runs/small/model\n"
+    folder.mkdir(parents=True)
+    (folder / "train.json").write_text("{}")
+    assert saymask("train", "small", "--device", "cpu").stdout == "wrote runs/small-2/model\n"
+
+
+def test_train_resumes_in_the_very_folder(stage, small_recipe):
+    Path("run").mkdir()
+    Path("run/state.pt").write_bytes(b"")
+    saymask("train", "small", "-o", "run", "--resume", "--device", "cpu")
+    assert stage.calls == [("train", SmallConfig(), Path("run"), True, "cpu")]
+
+
+def test_a_stopped_training_says_how_to_go_on(stage, small_recipe):
+    def stop():
+        raise KeyboardInterrupt
+
+    stage.during_train = stop
+    result = saymask("train", "small", "--device", "cpu")
+    assert result.exit_code == 130
+    assert "go on with the same command and -o runs/small --resume" in result.stderr.splitlines()
+
+
+def test_eval_hands_over_what_was_asked_and_prints_the_table(stage, monkeypatch):
+    install(monkeypatch, "some_data", load=lambda root, split: [])
+    monkeypatch.setitem(lookup.DATASETS, "toyworld", "some_data:load")
+    result = saymask("eval", "toyworld", "-m", "toy", "--split", "test", "--limit", 5, "-o", "scores", "--device", "cpu")
+    assert stage.calls == [("load", "toy", "cpu", None), ("eval", "toyworld", "test", "toy", Path("scores").absolute(), 5)]
+    assert result.stdout.splitlines() == ["model 71.5", "wrote scores/results.json"]
+
+
+def test_demo_writes_a_real_tagged_video_and_asks_three_questions_about_it(stage, monkeypatch):
+    from saymask.video.reader import open_source
+
+    frames_THWC = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3), np.uint8)
+    scene = SimpleNamespace(video=Video.from_frames(frames_THWC, "scene", comment="saymask-toyworld"))
+    install(monkeypatch, "saymask.data.toyworld", load_toyworld=lambda root, split: [scene] * 400)
+    result = saymask("demo", "-o", "shown")
+    assert result.exit_code == 0, result.output
+    (asked,) = [call for call in stage.calls if call[0] == "segment"]
+    assert len(set(asked[2])) == 3
+    assert result.stderr == ""
+    assert result.stdout.splitlines()[0] == "drew a video of 6 frames and asked model 'toy' 3 questions about it"
+    wrote = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("wrote")]
+    assert wrote == ["shown/video.mp4", "shown/overlay.mp4", "shown/sheet.png", "shown/png"]
+    clip = open_source("shown/video.mp4")
+    assert (clip.num_frames, clip.height, clip.width, clip.tags["comment"]) == (6, 32, 32, "saymask-toyworld")

@@ -1,0 +1,73 @@
+"""Every name in every table leads to something that exists, says what it is, and keeps the promise of its kind."""
+
+import numpy as np
+import pytest
+
+from saymask.cli.inspect import describe
+from saymask.config import Config
+from saymask.errors import ConfigError, DataError
+from saymask.lookup import DATASETS, RECIPES, TABLES, resolve
+from saymask.models.checkpoints import bundled_folder, load_model
+from saymask.pipeline import VideoSession
+from saymask.records import Sample, Video
+from saymask.runtime import Runtime
+
+ENTRIES = [(kind, name) for kind, table in TABLES.items() for name in table]
+BUNDLED = [name for name in TABLES["model"] if bundled_folder(name).is_dir()]
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_a_name_leads_to_something_callable_that_describes_itself(kind, name):
+    target = resolve(name, kind)
+    assert callable(target)
+    line = (target.__doc__ or "").partition("\n")[0]
+    assert 10 < len(line) <= 140 and line.endswith((".", ":")), f"{TABLES[kind][name]} needs a one-line summary, has {line!r}"
+    assert describe(TABLES[kind][name]) == line
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_a_complete_configuration_that_survives_its_file(name, tmp_path):
+    config = resolve(name, "recipe")()
+    assert isinstance(config, Config)
+    config.save(tmp_path / "run.json")
+    assert type(config).load(tmp_path / "run.json") == config
+    with pytest.raises(ConfigError, match=r"^unknown key 'no_such_key'; "):
+        config.override(["no_such_key=1"])
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_dataset_gives_the_same_valid_samples_each_time(name):
+    first, again = resolve(name, "dataset")(None, "test"), resolve(name, "dataset")(None, "test")
+    assert len(first) == len(again) > 0
+    for idx in (0, len(first) - 1):
+        sample, same = first[idx], again[idx]
+        assert isinstance(sample, Sample)
+        assert sample.expression == same.expression
+        assert sample.masks_THW.any() == bool(sample.expression.obj_ids)
+        assert np.array_equal(sample.masks_THW, same.masks_THW)
+        frames_THWC = sample.video.frames(range(sample.video.num_frames))
+        assert frames_THWC.dtype == np.uint8 and frames_THWC.shape == (*sample.masks_THW.shape, 3)
+        assert np.array_equal(frames_THWC, same.video.frames(range(same.video.num_frames)))
+    with pytest.raises(IndexError):
+        first[len(first)]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_dataset_names_the_splits_it_has(name):
+    with pytest.raises(DataError, match=r"'tset'.*test"):
+        resolve(name, "dataset")(None, "tset")
+
+
+def test_the_toy_model_is_in_the_package():
+    assert "toy" in BUNDLED
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_answers_every_query_on_every_frame(name):
+    segmenter = load_model(name, Runtime("cpu", "float32"))
+    frames_THWC = np.random.default_rng(0).integers(0, 255, (5, 48, 70, 3), np.uint8)
+    with VideoSession(Video.from_frames(frames_THWC), segmenter) as session:
+        prediction = session.segment(["the red fish", "What moves left?"])
+    assert [result.query for result in prediction.results] == ["the red fish", "What moves left?"]
+    assert prediction.masks(4).shape == (2, 48, 70)
+    assert segmenter.name == name
