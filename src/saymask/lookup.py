@@ -22,13 +22,6 @@ DATASETS: dict[str, str] = {
 RECIPES: dict[str, str] = {
     "videolisa_toy": "saymask.recipes.videolisa:videolisa_toy",
 }
-PREDICTORS: dict[str, str] = {
-    "session": "saymask.evaluation.predictors:session_predictor",
-    "swapped": "saymask.evaluation.predictors:swapped_query_predictor",
-    "empty": "saymask.evaluation.predictors:empty_predictor",
-    "largest": "saymask.evaluation.predictors:largest_thing_predictor",
-    "union": "saymask.evaluation.predictors:union_predictor",
-}
 WRITERS: dict[str, str] = {
     "overlay": "saymask.video.writer:write_overlay",
     "png": "saymask.video.writer:write_png",
@@ -42,7 +35,6 @@ TABLES: dict[str, dict[str, str]] = {
     "model": MODELS,
     "dataset": DATASETS,
     "recipe": RECIPES,
-    "predictor": PREDICTORS,
     "format": WRITERS,
 }
 

@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, Segmenter
 from saymask.models.checkpoints import load_model
-from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+from saymask.records import Masklet, Prediction, QueryResult, Rle, Video, check_queries
 from saymask.runtime import Runtime
 from saymask.video.reader import open_source
 
@@ -130,7 +129,8 @@ class VideoSession:
             ConfigError: no query, or an empty one.
             VideoError: the video cannot be decoded.
         """
-        queries = check_queries([queries] if isinstance(queries, str) else list(queries))
+        queries = [queries] if isinstance(queries, str) else list(queries)
+        check_queries(queries)
         answers = self.segmenter.reason(self, queries, template)
         rles, scores = self._decode_frames(answers, progress)
         results, first = [], 0
@@ -182,20 +182,6 @@ def _threshold(logits: MaskLogits, row: int) -> Iterator[tuple[Rle, float]]:
         mask_HW = logits_HW > 0
         score = logits_HW[mask_HW].sigmoid().mean().item() if mask_HW.any() else 0.0
         yield Rle.encode(mask_HW.cpu().numpy()), score
-
-
-def check_queries(queries: list[str]) -> list[str]:
-    """Refuse to start on nothing.
-
-    Raises:
-        ConfigError: no query at all, or an empty one, named by its place.
-    """
-    if not queries:
-        raise ConfigError('no query given; say what to look for, e.g. "the red fish"')
-    for place, query in enumerate(queries, start=1):
-        if not query.strip():
-            raise ConfigError(f'query {place} is empty; say what to look for, e.g. "the red fish"')
-    return queries
 
 
 def open_video(source: str | Path, model: str | Segmenter = "toy", device: str | None = None, dtype: str | None = None) -> VideoSession:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from saymask.errors import ConfigError
 from saymask.lookup import resolve
 
 FrameReader = Callable[[Sequence[int]], np.ndarray]
@@ -149,10 +150,28 @@ class QueryResult:
     masklets: tuple[Masklet, ...]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        obj_ids = [masklet.obj_id for masklet in self.masklets]
+        if len(set(obj_ids)) != len(obj_ids):
+            raise ValueError(f"query {self.query!r}: object ids must differ, got {obj_ids}")
+
     def mask(self, frame_idx: int) -> np.ndarray:
         """Union of the query's objects on one frame -> bool mask_HW; needs at least one masklet."""
         masks_NHW = [masklet.rle_T[frame_idx].decode() for masklet in self.masklets]
         return np.logical_or.reduce(masks_NHW)
+
+
+def check_queries(queries: Sequence[str]) -> None:
+    """Refuse to start on nothing.
+
+    Raises:
+        ConfigError: no query at all, or an empty one, named by its place.
+    """
+    if not queries:
+        raise ConfigError('no query given; say what to look for, e.g. "the red fish"')
+    for place, query in enumerate(queries, start=1):
+        if not query.strip():
+            raise ConfigError(f'query {place} is empty; say what to look for, e.g. "the red fish"')
 
 
 @dataclass(frozen=True)

@@ -265,7 +265,7 @@ def test_motion_answers_hold_in_the_pixels(exam):
         assert question.others(), question.scene.text
         for i in question.candidates():
             path = question.centre_NT2[i, question.whole_NT[i]]
-            if len(path) < 2:
+            if len(path) < 4:
                 continue
             compared += 1
             if motion in ways:

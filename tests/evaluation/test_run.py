@@ -79,7 +79,7 @@ class ColourSession:
 @pytest.fixture
 def segmenter(monkeypatch):
     monkeypatch.setitem(sys.modules, "saymask.pipeline", SimpleNamespace(VideoSession=ColourSession))
-    return SimpleNamespace(name="colours", log=[])
+    return SimpleNamespace(name="colours", log=[], weights_file=None)
 
 
 def test_scores_computed_by_hand():

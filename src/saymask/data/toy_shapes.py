@@ -25,7 +25,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 
 CLEAR, BODY, LIGHT, DARK, INK, PALE = range(6)
-NUM_TONES = 8  # a power of two: a pixel packs thing and tone into one byte
+NUM_TONES = 6
 
 Region = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Part = tuple[int, Region]

@@ -209,7 +209,6 @@ def _circumstances(segmenter: Segmenter) -> dict[str, Any]:
 
     from saymask import __version__
 
-    weights: Path | None = getattr(segmenter, "weights_file", None)
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "saymask": __version__,
@@ -218,7 +217,7 @@ def _circumstances(segmenter: Segmenter) -> dict[str, Any]:
         "transformers": version("transformers"),
         "numpy": np.__version__,
         "torch_threads": torch.get_num_threads(),
-        "weights_sha256": _sha256(weights) if weights else None,
+        "weights_sha256": _sha256(segmenter.weights_file) if segmenter.weights_file else None,
     }
 
 

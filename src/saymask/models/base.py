@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +75,8 @@ class Segmenter(Protocol):
     """A loaded family, ready to answer."""
 
     name: str
+    weights_file: Path | None
+    """Where the weights were read from, for reports; None for a model that was built in memory."""
 
     def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
         """uint8 frames -> tokens_TPE; what `VideoView.vision_tokens` caches."""

@@ -6,13 +6,14 @@ ever unpickled.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, PretrainedConfig
+from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from saymask.errors import CheckpointError, UnknownName
@@ -64,7 +65,7 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
     for file in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / file).is_file():
             raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and tokenizer.json")
-    values, _ = PretrainedConfig.get_config_dict(folder)
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if values.get("model_type") != VideoLisaConfig.model_type:
         raise CheckpointError(
             f"{folder}/config.json: model_type {values.get('model_type')!r} is not a saymask model; expected {VideoLisaConfig.model_type!r}"
@@ -73,9 +74,9 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
         model, info = VideoLisaModel.from_pretrained(
             folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
         )
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     _raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    return VideoLisaSegmenter(model.to(runtime.torch_device), VideoLisaProcessor(tokenizer, model.config), name)
+    return VideoLisaSegmenter(model.to(runtime.torch_device), VideoLisaProcessor(tokenizer, model.config), name, folder / "model.safetensors")
 
 
 @contextmanager

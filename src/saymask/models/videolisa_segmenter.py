@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,10 +24,11 @@ QUERY_GROUP = 16
 class VideoLisaSegmenter:
     """A loaded VideoLISA model, in inference mode."""
 
-    def __init__(self, model: VideoLisaModel, processor: VideoLisaProcessor, name: str):
+    def __init__(self, model: VideoLisaModel, processor: VideoLisaProcessor, name: str, weights_file: Path | None = None):
         self.model = model.eval()
         self.processor = processor
         self.name = name
+        self.weights_file = weights_file
         self.config = model.config
 
     @torch.inference_mode()
@@ -71,7 +73,7 @@ class VideoLisaSegmenter:
     def notice(self, video: Video) -> str | None:
         if not self.config.domain_tag or video.tags.get("comment") == self.config.domain_tag:
             return None
-        return f"model {self.name!r} was trained on drawn scenes; for natural video use -m videolisa-3.8b"
+        return f"model {self.name!r} was trained on drawn scenes only; on any other video its masks mean little"
 
     def unknown_words(self, query: str) -> list[str]:
         lexicon = {word.lower() for word in self.config.lexicon}

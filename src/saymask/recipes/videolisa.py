@@ -73,7 +73,7 @@ def videolisa_toy() -> TrainConfig:
         model=TOY_MODEL,
         data=ToyDataConfig(phases=(Phase(until=0.3, mix=words), Phase(until=1, mix=everything))),
         optim=OptimConfig(lr=1.5e-3),
-        steps=4800,
+        steps=4000,
         batch_size=32,
         num_supervised=1,
         workers=1,

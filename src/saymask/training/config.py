@@ -61,6 +61,7 @@ class TrainConfig(Config):
     data: ToyDataConfig
     optim: OptimConfig = OptimConfig()
     vocab_size: int = Field(640, gt=300)
+    tokenizer_sentences: int = Field(8000, gt=0)
     steps: int = Field(gt=0)
     batch_size: int = Field(64, gt=0)
     num_supervised: int | None = None

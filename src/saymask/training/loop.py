@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from saymask.data.toyworld import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
 from saymask.errors import ConfigError, DataError
+from saymask.models.auxiliary import RegionTargets
 from saymask.models.checkpoints import save_model
 from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
@@ -30,7 +32,6 @@ from saymask.training.optim import build_optimizer, lr_at
 from saymask.training.tokenizer import train_tokenizer
 from saymask.video.sampling import jittered
 
-TOKENIZER_SENTENCES = 8000
 LOSSES = ("loss", "lm_loss", "mask_bce_loss", "mask_dice_loss", "aux_loss")
 
 
@@ -57,11 +58,9 @@ class StepBatches(Dataset):
 
 def build(config: TrainConfig) -> tuple[VideoLisaModel, VideoLisaProcessor]:
     """A fresh model and its processor; the same configuration gives the same weights."""
-    sentences = corpus(TOKENIZER_SENTENCES)
-    template = config.model.get("system_prompt", "")
-    tokenizer = train_tokenizer(
-        [chat(phrase(text), answer, template) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER)], config.vocab_size
-    )
+    sentences = corpus(config.tokenizer_sentences)
+    chats = (chat(phrase(text), answer, config.model["system_prompt"]) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER))
+    tokenizer = train_tokenizer(chats, config.vocab_size)
     values = {**config.model, "seg_token_id": tokenizer.convert_tokens_to_ids("[SEG]")}
     values["text_config"] = {
         **values["text_config"],
@@ -97,6 +96,8 @@ def train(
         DataError: a loss that is not finite; names the step, and the last saved state stays.
     """
     _prepare_folder(config, out_dir, resume)
+    # Numbers near zero (saturated masks, idle moments of the optimiser) make CPUs crawl unless they are flushed; before any other thread starts.
+    torch.set_flush_denormal(True)
     runtime = runtime or Runtime.choose()
     device = runtime.torch_device
     model, processor = build(config)
@@ -152,19 +153,14 @@ def _prepare_folder(config: TrainConfig, out_dir: Path, resume: bool) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
 
 
-def _to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Move a batch's tensors, also those inside lists and records."""
-    if device.type == "cpu":
-        return batch
-    from dataclasses import fields, is_dataclass
-
-    def move(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return value.to(device, non_blocking=True)
-        if isinstance(value, list):
-            return [move(item) for item in value]
-        if is_dataclass(value) and any(isinstance(getattr(value, f.name), Tensor) for f in fields(value)):
-            return type(value)(**{f.name: move(getattr(value, f.name)) for f in fields(value)})
-        return value
-
-    return {key: move(value) for key, value in batch.items()}
+def _to_device(value: Any, device: torch.device) -> Any:
+    """Move a batch's tensors, also those inside lists, dictionaries and records."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {key: _to_device(item, device) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_to_device(item, device) for item in value]
+    if isinstance(value, RegionTargets):
+        return RegionTargets(*(_to_device(getattr(value, field.name), device) for field in fields(value)))
+    return value

@@ -1,0 +1,147 @@
+"""The session: every frame once and in order, at the video's size, whatever the chunks, the cache or the number of queries."""
+
+import numpy as np
+import pytest
+import torch
+
+from saymask.errors import ConfigError
+from saymask.models.prompts import FORCED_ANSWER, chat, phrase
+from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa_processor import VideoLisaProcessor
+from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.pipeline import CHUNK_FRAMES, CHUNKS_AHEAD, FeatureCache, VideoSession
+from saymask.records import Video
+from saymask.training.tokenizer import train_tokenizer
+
+QUERIES = ["the red fish", "Where is the blue key?", "the thing on the far left"]
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    tokenizer = train_tokenizer([chat(phrase(query), FORCED_ANSWER, "") for query in QUERIES], vocab_size=400)
+    torch.manual_seed(0)
+    config = VideoLisaConfig.debug(seg_token_id=tokenizer.convert_tokens_to_ids("[SEG]"))
+    return VideoLisaSegmenter(VideoLisaModel(config), VideoLisaProcessor(tokenizer, config), name="debug")
+
+
+def noise_video(num_frames=20, height=36, width=48):
+    frames = np.random.default_rng(0).integers(0, 256, (num_frames, height, width, 3), dtype=np.uint8)
+    return Video.from_frames(frames)
+
+
+def counting(video):
+    """The same video, with a log of which frames were read."""
+    reads = []
+
+    def read(frame_idx):
+        reads.append(list(frame_idx))
+        return video.read(frame_idx)
+
+    fields = {name: getattr(video, name) for name in ("name", "source", "height", "width", "timestamps_T", "duration", "frame_names")}
+    return Video(**fields, read=read), reads
+
+
+def masks(prediction):
+    return np.stack([prediction.masks(i) for i in range(prediction.video.num_frames)])
+
+
+def test_a_mask_for_every_frame_at_native_size(segmenter):
+    video = noise_video(2 * CHUNK_FRAMES + 3, 37, 53)
+    with VideoSession(video, segmenter) as session:
+        prediction = session.segment(QUERIES[0])
+    assert masks(prediction).shape == (19, 1, 37, 53)
+    assert prediction.results[0].text == FORCED_ANSWER
+    assert prediction.results[0].notes["reference_frames"] == [1, 6]
+
+
+def test_masks_equal_a_direct_pass_frame_by_frame(segmenter):
+    video = noise_video()
+    with VideoSession(video, segmenter) as session:
+        prediction = session.segment(QUERIES[0])
+        (answer,) = segmenter.reason(session, [QUERIES[0]])
+    for i in range(video.num_frames):
+        features = segmenter.encode_image(video.frames([i]))
+        logits_NHW = segmenter.decode(features, video, [answer]).full_size(0)
+        assert np.array_equal(prediction.masks(i), (logits_NHW > 0).numpy())
+        masklet = prediction.results[0].masklets[0]
+        inside = logits_NHW[0][logits_NHW[0] > 0].sigmoid()
+        assert masklet.frame_scores_T[i] == pytest.approx(inside.mean().item() if len(inside) else 0.0, rel=1e-5)
+
+
+def test_several_queries_in_one_call_equal_one_call_each(segmenter):
+    video = noise_video()
+    with VideoSession(video, segmenter) as session:
+        together = masks(session.segment(QUERIES))
+        alone = np.concatenate([masks(session.segment(query)) for query in QUERIES], axis=1)
+    assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize("budget", [0, 3 * 16 * 4 * 4 * 4, 2**20], ids=["nothing", "three frames", "everything"])
+def test_the_cache_changes_speed_only(segmenter, budget):
+    reference = masks(VideoSession(noise_video(), segmenter).segment(QUERIES[0]))
+    video, reads = counting(noise_video())
+    with VideoSession(video, segmenter, feature_budget_bytes=budget) as session:
+        first = masks(session.segment(QUERIES[0]))
+        reads.clear()
+        second = masks(session.segment(QUERIES[0]))
+    assert np.array_equal(first, reference)
+    assert np.array_equal(second, reference)
+    kept = {0: 0, 2**20: 20}.get(budget, 3)
+    assert sorted(i for frame_idx in reads for i in frame_idx) == list(range(kept, 20))
+
+
+def test_frames_are_decoded_at_most_two_chunks_ahead(segmenter):
+    video, reads = counting(noise_video(10 * CHUNK_FRAMES))
+    with VideoSession(video, segmenter, feature_budget_bytes=0) as session:
+        session.vision_tokens([0])
+        reads.clear()
+        ahead = []
+        for chunk, _ in session._feature_chunks():
+            session._decode_thread.submit(lambda: None).result()  # everything asked for has been read now
+            ahead.append(max(frame_idx[-1] for frame_idx in reads) - chunk[-1])
+    assert max(ahead) == CHUNKS_AHEAD * CHUNK_FRAMES
+    assert [i for frame_idx in reads for i in frame_idx] == list(range(10 * CHUNK_FRAMES))
+
+
+def test_an_image_is_a_video_of_one_frame_encoded_once(segmenter):
+    video, reads = counting(noise_video(1))
+    with VideoSession(video, segmenter) as session:
+        prediction = session.segment(QUERIES)
+    assert masks(prediction).shape == (1, 3, 36, 48)
+    assert reads == [[0], [0]]  # once for the tower, once for the mask encoder
+
+
+def test_progress_reaches_the_end(segmenter):
+    seen = []
+    with VideoSession(noise_video(), segmenter) as session:
+        session.segment(QUERIES[0], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(8, 20), (16, 20), (20, 20)]
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        ([], 'no query given; say what to look for, e.g. "the red fish"'),
+        (["the key", "  "], 'query 2 is empty; say what to look for, e.g. "the red fish"'),
+    ],
+)
+def test_nothing_to_look_for(segmenter, queries, message):
+    with VideoSession(noise_video(), segmenter) as session, pytest.raises(ConfigError) as caught:
+        session.segment(queries)
+    assert str(caught.value) == message
+
+
+def test_seg_typed_by_the_user_is_not_the_answer(segmenter):
+    with VideoSession(noise_video(), segmenter) as session:
+        prediction = session.segment(["the [SEG] fish", QUERIES[0]])
+    assert masks(prediction).shape[1] == 2
+
+
+def test_feature_cache_keeps_the_first_that_fit_and_no_whole_chunk():
+    cache = FeatureCache(budget_bytes=100)
+    chunk = torch.zeros(4, 10)  # 40 bytes a row
+    for i, row in enumerate(chunk):
+        cache.offer(i, row)
+    assert [i for i in range(4) if i in cache] == [0, 1]
+    assert cache.used_bytes == 80
+    assert cache.get(0).untyped_storage().nbytes() == 40
