@@ -61,7 +61,11 @@ def main() -> None:
             command = [sys.executable, __file__, "--child", str(path), "--model", options.model]
             peaks[num_frames] = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     short, long = (round(peaks[num_frames], 1) for num_frames in options.frames)
-    print(json.dumps({"size": list(options.size), "frames": list(options.frames), "peak_mb": [short, long], "growth_mb": round(long - short, 1)}))
+    print(
+        json.dumps(
+            {"size": list(options.size), "frames": list(options.frames), "peak_mb": [short, long], "growth_mb": round(long - short, 1)}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ def test_override_reads_values_as_yaml_and_leaves_the_original_alone():
     [
         ("optim.lr", "override 'optim.lr' is not of the form key=value"),
         ("optim.Ir=1", "unknown key 'optim.Ir'; did you mean 'optim.lr'?"),
-        ("opitm.lr=1", "unknown key 'opitm'; did you mean 'optim.lr'?"),
-        ("name.first=1", "unknown key 'name'; did you mean 'name'?"),
+        ("opitm.lr=1", "unknown key 'opitm.lr'; did you mean 'optim.lr'?"),
+        ("name.first=1", "unknown key 'name.first'; did you mean 'name'?"),
+        ("optim.lr=[1", "override 'optim.lr=[1': not valid YAML or JSON (expected ',' or ']', but got '<stream end>')"),
         ("optim.lr=-1", "overrides: optim.lr = -1: input should be greater than 0"),
         (
             "optim.warmup_steps=many",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -35,9 +34,14 @@ class Config(BaseModel):
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Read a .json, .yaml or .yml file."""
-        text = Path(path).read_text(encoding="utf-8")
-        values = json.loads(text) if str(path).endswith(".json") else yaml.safe_load(text)
+        """Read a JSON or YAML file (JSON is YAML).
+
+        Raises:
+            ConfigError: the file cannot be parsed, or holds something else than this configuration.
+        """
+        values = _read_yaml(Path(path).read_text(encoding="utf-8"), str(path))
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
         return cls.parse(values, str(path))
 
     def save(self, path: Path | str) -> None:
@@ -56,15 +60,21 @@ class Config(BaseModel):
             if not equals:
                 raise ConfigError(f"override {assignment!r} is not of the form key=value")
             *parents, key = path.split(".")
-            section = values
-            for depth, parent in enumerate(parents):
+            section: Any = values
+            for parent in parents:
                 section = section.get(parent) if isinstance(section, dict) else None
-                if not isinstance(section, dict):
-                    raise ConfigError(f"unknown key {'.'.join(parents[: depth + 1])!r}; {suggest(path, _leaves(self.model_dump()))}")
-            if key not in section:
+            if not isinstance(section, dict) or key not in section:
                 raise ConfigError(f"unknown key {path!r}; {suggest(path, _leaves(self.model_dump()))}")
-            section[key] = _number(yaml.safe_load(text))
+            section[key] = _number(_read_yaml(text, f"override {assignment!r}"))
         return type(self).parse(values, "overrides")
+
+
+def _read_yaml(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or "not readable"
+        raise ConfigError(f"{source}: not valid YAML or JSON ({problem})") from None
 
 
 def _number(value: Any) -> Any:

@@ -185,9 +185,7 @@ class Prediction:
         for result in self.results:
             for masklet in result.masklets:
                 if len(masklet.rle_T) != self.video.num_frames:
-                    raise ValueError(
-                        f"query {result.query!r}: {len(masklet.rle_T)} masks for a video of {self.video.num_frames} frames"
-                    )
+                    raise ValueError(f"query {result.query!r}: {len(masklet.rle_T)} masks for a video of {self.video.num_frames} frames")
 
     def masks(self, frame_idx: int) -> np.ndarray:
         """All objects of all queries on one frame -> bool masks_NHW, in the order of `objects()`."""
@@ -257,5 +255,7 @@ class Sample:
         masks_THW = self.masks() if callable(self.masks) else self.masks
         expected = (self.video.num_frames, self.video.height, self.video.width)
         if masks_THW.shape != expected or masks_THW.dtype != bool:
-            raise ValueError(f"{self.video.name}/{self.expression.exp_id}: masks {masks_THW.dtype} {masks_THW.shape}, expected bool {expected}")
+            raise ValueError(
+                f"{self.video.name}/{self.expression.exp_id}: masks {masks_THW.dtype} {masks_THW.shape}, expected bool {expected}"
+            )
         return masks_THW

@@ -77,7 +77,13 @@ def test_loss_is_the_weighted_sum_and_reaches_every_part(training_parts):
     expected = out.lm_loss + 2 * out.mask_bce_loss + 0.5 * out.mask_dice_loss + out.aux_loss
     assert out.loss.item() == pytest.approx(expected.item(), rel=1e-6)
     out.loss.backward()
-    for part in (model.language_model, model.visual, model.mask_head.sam.vision_encoder, model.mask_head.sam.mask_decoder, model.prompt_projector):
+    for part in (
+        model.language_model,
+        model.visual,
+        model.mask_head.sam.vision_encoder,
+        model.mask_head.sam.mask_decoder,
+        model.prompt_projector,
+    ):
         assert sum(p.grad.abs().sum() for p in part.parameters() if p.grad is not None) > 0
 
 

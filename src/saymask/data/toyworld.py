@@ -82,7 +82,7 @@ class ToyWorld(Sequence[ToySample]):
 
 
 def load_toyworld(root: Path | None, split: str) -> ToyWorld:
-    """Open a split; `root` is not used, nothing is on disk.
+    """Drawn videos with questions about their things; nothing is on disk, so `root` is not used.
 
     Raises:
         DataError: no such split.

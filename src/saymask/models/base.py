@@ -20,7 +20,7 @@ from saymask.video.transforms import Geometry
 
 @dataclass(frozen=True)
 class MaskLogits:
-    """Mask logits of a chunk at the decoder's own resolution: lowres_TNhw; enlarged frame by frame, since K queries at video size are big."""
+    """Mask logits of a chunk at the decoder's own resolution, enlarged frame by frame: those of many queries at video size are big."""
 
     lowres_TNhw: Tensor
     geometry: Geometry

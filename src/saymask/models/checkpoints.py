@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -71,12 +73,15 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
             f"{folder}/config.json: model_type {values.get('model_type')!r} is not a saymask model; expected {VideoLisaConfig.model_type!r}"
         )
     with _quiet_transformers():
-        model, info = VideoLisaModel.from_pretrained(
+        loaded: Any = VideoLisaModel.from_pretrained(
             folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
+    model, info = loaded
     _raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    return VideoLisaSegmenter(model.to(runtime.torch_device), VideoLisaProcessor(tokenizer, model.config), name, folder / "model.safetensors")
+    return VideoLisaSegmenter(
+        model.to(runtime.torch_device), VideoLisaProcessor(tokenizer, model.config), name, folder / "model.safetensors"
+    )
 
 
 @contextmanager
@@ -108,7 +113,8 @@ def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Pat
     """Write a model as `load_model` reads it: auxiliary heads left out, every tensor in `dtype`."""
     state = {key: value.to(dtype) for key, value in model.state_dict().items() if not key.startswith(AUX_PREFIX)}
     config = VideoLisaConfig.from_dict({**model.config.to_dict(), "aux_loss_weight": 0.0})
-    plain = VideoLisaModel(config).to(dtype)
+    plain = VideoLisaModel(config)
+    nn.Module.to(plain, dtype)
     plain.load_state_dict(state)
     with _quiet_transformers():
         plain.save_pretrained(folder)

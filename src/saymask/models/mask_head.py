@@ -19,7 +19,7 @@ class MaskHead(nn.Module):
         self.sam = SamModel(config)
         # The positional encoding exists once, as in the original; transformers keeps a second handle for clicks, which we have not.
         del self.sam.prompt_encoder.shared_embedding
-        self.channels = config.mask_decoder_config.hidden_size
+        self.channels: int = self.sam.prompt_encoder.no_mask_embed.embedding_dim
 
     def encode(self, pixels_TChw: Tensor) -> Tensor:
         """Normalised, padded pixels -> features_TChw."""

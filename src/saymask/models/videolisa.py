@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, CLIPVisionConfig, PreTrainedConfig, PreTrainedModel, SamConfig
+from transformers import AutoConfig, AutoModelForCausalLM, CLIPVisionConfig, PreTrainedConfig, PreTrainedModel, SamConfig, SamVisionConfig
 from transformers.utils import ModelOutput
 
 from saymask.models.auxiliary import AuxiliaryHeads, RegionTargets
@@ -45,7 +45,7 @@ class VideoLisaConfig(PreTrainedConfig):
     """
 
     model_type = "saymask-videolisa"
-    sub_configs = {"text_config": AutoConfig, "vision_config": CLIPVisionConfig, "mask_config": SamConfig}  # noqa: RUF012
+    sub_configs = {"text_config": AutoConfig, "vision_config": CLIPVisionConfig, "mask_config": SamConfig}  # noqa: RUF012 # pyright: ignore[reportAssignmentType]
 
     def __init__(
         self,
@@ -84,11 +84,29 @@ class VideoLisaConfig(PreTrainedConfig):
         self.domain_tag = domain_tag
         super().__init__(**kwargs)
 
+    @property
+    def tower_size(self) -> tuple[int, int]:
+        """Side of the vision tower's input in pixels, and of one of its patches."""
+        return cast(int, self.vision_config.image_size), cast(int, self.vision_config.patch_size)
+
+    @property
+    def mask_size(self) -> tuple[int, int]:
+        """Side of the mask encoder's input in pixels, and of one of its cells."""
+        encoder = cast(SamVisionConfig, self.mask_config.vision_config)
+        return cast(int, encoder.image_size), cast(int, encoder.patch_size)
+
     @classmethod
     def debug(cls, **changes: Any) -> VideoLisaConfig:
         """The smallest numbers that exercise every part; a forward pass takes milliseconds on a CPU."""
         text = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 400}
-        vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+        vision = {
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 16,
+            "patch_size": 8,
+        }
         mask_vision = {"hidden_size": 16, "output_channels": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32}
         mask_vision |= {"patch_size": 8, "window_size": 0, "global_attn_indexes": [], "num_pos_feats": 8, "initializer_range": 0.02}
         mask = {

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class VideoLisaProcessor:
         return input_ids, answer_labels(input_ids, len(self._encode(header)))
 
     def _encode(self, text: str) -> list[int]:
-        return encode(text, lambda chunk: self.tokenizer(chunk).input_ids, self.tokenizer.bos_token_id)
+        return encode(text, lambda chunk: self.tokenizer(chunk).input_ids, cast(int | None, self.tokenizer.bos_token_id))
 
     def _pad(self, rows: Sequence[Sequence[int]], value: int) -> Tensor:
         """Right-pad rows of ids to one length."""
@@ -63,16 +63,16 @@ class VideoLisaProcessor:
     def tower_pixels(self, frames_THWC: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
         """uint8 frames -> pixels_TChw for the vision tower (centre crop)."""
         frames = torch.from_numpy(frames_THWC).to(device)
-        return for_vision_tower(frames, self.config.vision_config.image_size, TOWER_MEAN, TOWER_STD)
+        return for_vision_tower(frames, self.config.tower_size[0], TOWER_MEAN, TOWER_STD)
 
     def mask_pixels(self, frames_THWC: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Geometry]:
         """uint8 frames -> pixels_TChw for the mask encoder (whole frame, padded) and the geometry that undoes it."""
         frames = torch.from_numpy(frames_THWC).to(device)
-        return for_mask_encoder(frames, self.config.mask_config.vision_config.image_size, MASK_MEAN, MASK_STD)
+        return for_mask_encoder(frames, self.config.mask_size[0], MASK_MEAN, MASK_STD)
 
     def geometry(self, height: int, width: int) -> Geometry:
         """How a frame of this size sits in the mask encoder's input, without touching pixels."""
-        size = self.config.mask_config.vision_config.image_size
+        size, _ = self.config.mask_size
         return Geometry((height, width), longest_side(height, width, size), (size, size))
 
     # -- inference ----------------------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class VideoLisaProcessor:
 
     @property
     def _pad_id(self) -> int:
-        return self.tokenizer.pad_token_id or 0
+        return cast(int | None, self.tokenizer.pad_token_id) or 0
 
     # -- training -----------------------------------------------------------------------------------------------------------------
 
@@ -140,8 +140,7 @@ class VideoLisaProcessor:
         """Share of every patch and cell that each region word covers; frames must be square (no crop, no padding)."""
         index = {word: i for i, word in enumerate(self.config.region_words)}
         num_words = len(index)
-        vision, mask = self.config.vision_config, self.config.mask_config.vision_config
-        patches, cells = vision.image_size // vision.patch_size, mask.image_size // mask.patch_size
+        patches, cells = (side // part for side, part in (self.config.tower_size, self.config.mask_size))
         tower_words, mask_words, target_words, coarse = [], [], [], []
         for sample, clip in zip(samples, clips, strict=True):
             assert sample.regions is not None

@@ -13,12 +13,12 @@ from saymask.errors import ConfigError
 class OptimConfig(Config):
     """AdamW with linear warm-up and cosine decay to `final_lr_share` of the peak."""
 
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(default=1e-3, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(0.02, ge=0)
-    warmup_steps: int = Field(200, ge=0)
-    final_lr_share: float = Field(0.01, ge=0, le=1)
-    clip_norm: float = Field(1.0, gt=0)
+    weight_decay: float = Field(default=0.02, ge=0)
+    warmup_steps: int = Field(default=200, ge=0)
+    final_lr_share: float = Field(default=0.01, ge=0, le=1)
+    clip_norm: float = Field(default=1.0, gt=0)
 
 
 class Phase(Config):
@@ -31,7 +31,7 @@ class Phase(Config):
 class ToyDataConfig(Config):
     """Drawn clips: `size` pixels square, mixed as the phase of the step says."""
 
-    size: int = Field(128, ge=32)
+    size: int = Field(default=128, ge=32)
     phases: tuple[Phase, ...]
 
     @field_validator("phases")
@@ -60,16 +60,16 @@ class TrainConfig(Config):
     model: dict[str, Any]
     data: ToyDataConfig
     optim: OptimConfig = OptimConfig()
-    vocab_size: int = Field(640, gt=300)
-    tokenizer_sentences: int = Field(8000, gt=0)
+    vocab_size: int = Field(default=640, gt=300)
+    tokenizer_sentences: int = Field(default=8000, gt=0)
     steps: int = Field(gt=0)
-    batch_size: int = Field(64, gt=0)
+    batch_size: int = Field(default=64, gt=0)
     num_supervised: int | None = None
     seed: int = 0
     autocast: bool = True
-    workers: int = Field(0, ge=0)
-    log_every: int = Field(50, gt=0)
-    save_every: int = Field(500, gt=0)
+    workers: int = Field(default=0, ge=0)
+    log_every: int = Field(default=50, gt=0)
+    save_every: int = Field(default=500, gt=0)
 
 
 def require_equal(saved: TrainConfig, asked: TrainConfig) -> None:

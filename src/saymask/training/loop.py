@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from saymask.data.toyworld import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
@@ -71,8 +71,8 @@ def build(config: TrainConfig) -> tuple[VideoLisaModel, VideoLisaProcessor]:
     }
     values |= {"lexicon": list(lexicon()), "region_words": [*COLOURS, *KINDS]}
     torch.manual_seed(config.seed)
-    model = VideoLisaModel(VideoLisaConfig(**values))
-    return model, VideoLisaProcessor(tokenizer, model.config, config.num_supervised)
+    model_config = VideoLisaConfig(**values)
+    return VideoLisaModel(model_config), VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
 
 
 def train(
@@ -96,12 +96,12 @@ def train(
         DataError: a loss that is not finite; names the step, and the last saved state stays.
     """
     _prepare_folder(config, out_dir, resume)
-    # Numbers near zero (saturated masks, idle moments of the optimiser) make CPUs crawl unless they are flushed; before any other thread starts.
+    # Numbers near zero (saturated masks, idle moments of the optimiser) can make a CPU crawl unless they are flushed to zero.
     torch.set_flush_denormal(True)
     runtime = runtime or Runtime.choose()
     device = runtime.torch_device
     model, processor = build(config)
-    model.to(device).train()
+    nn.Module.to(model, device).train()
     optimizer = build_optimizer(model, config.optim)
     done = load_state(out_dir, model, optimizer) if resume else 0
     config.save(out_dir / "train.json")
@@ -121,7 +121,9 @@ def train(
             output.loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
             if not torch.isfinite(norm):
-                raise DataError(f"step {step}: the gradient is not finite; the state of {out_dir} is that of the last save, try a lower optim.lr")
+                raise DataError(
+                    f"step {step}: the gradient is not finite; the state of {out_dir} is that of the last save, try a lower optim.lr"
+                )
             optimizer.step()
             for name in LOSSES:
                 if output[name] is not None:
@@ -129,7 +131,12 @@ def train(
             if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
                 means = {name: (total / (step + 1 - since)).item() for name, total in sums.items()}
                 seconds = time.perf_counter() - started
-                line = {"step": step + 1, **means, "lr": optimizer.param_groups[0]["lr"], "samples_per_s": (step + 1 - since) * config.batch_size / seconds}
+                line = {
+                    "step": step + 1,
+                    **means,
+                    "lr": optimizer.param_groups[0]["lr"],
+                    "samples_per_s": (step + 1 - since) * config.batch_size / seconds,
+                }
                 log.write(json.dumps({key: round(value, 6) for key, value in line.items()}) + "\n")
                 log.flush()
                 if progress:

@@ -5,6 +5,7 @@ Everything is drawn on uint8 frame_HWC arrays in place, at the frame's own size;
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -128,6 +129,6 @@ def fit(text: str, typeface: ImageFont.FreeTypeFont, width: float, max_lines: in
 def _shorten(line: str, typeface: ImageFont.FreeTypeFont, width: float) -> str:
     if typeface.getlength(line) <= width:
         return line
-    while line and typeface.getlength(f"{line}\u2026") > width:
-        line = line[:-1]
+    keep = bisect.bisect_right(range(1, len(line) + 1), width, key=lambda length: typeface.getlength(f"{line[:length]}\u2026"))
+    line = line[:keep]
     return f"{line.rstrip()}\u2026"
