@@ -1,0 +1,54 @@
+"""The bundled model keeps the promises of its card: figures, floors, size, memory."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from saymask.data.toyworld import FAMILIES
+from saymask.evaluation.run import run_eval
+from saymask.models.checkpoints import bundled_folder, load_model
+from saymask.runtime import Runtime
+
+CARD = bundled_folder("toy") / "README.md"
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+def card_rows() -> dict[str, dict[str, float]]:
+    """J&F of every row of the card's exam table, by family."""
+    lines = [re.split(r"\s*\|\s*", line.strip("| ")) for line in CARD.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    header = next(line for line in lines if line[0] == "J&F")
+    start = lines.index(header) + 2
+    return {line[0]: dict(zip(header[1:], map(float, line[1:]), strict=True)) for line in lines[start : start + 5]}
+
+
+def test_the_weights_are_small():
+    assert (bundled_folder("toy") / "model.safetensors").stat().st_size <= 3_000_000
+
+
+def test_the_card_holds_the_floors():
+    rows = card_rows()
+    assert list(rows) == ["model", "empty", "largest", "union", "swapped"]
+    assert rows["model"]["attribute"] >= 45
+    assert rows["model"]["attribute"] - rows["swapped"]["attribute"] >= 20
+
+
+@pytest.mark.slow
+def test_the_exam_gives_the_figures_of_the_card(tmp_path):
+    results = run_eval("toyworld", "test", load_model("toy", Runtime("cpu")), tmp_path, limit=200)
+    for name, expected in card_rows().items():
+        row = results["rows"][name]
+        measured = {family: row["families"][family]["j_and_f"] for family in FAMILIES} | {"overall": row["overall"]["j_and_f"]}
+        # bf16 sums differ a little between processors.
+        assert {family: 100 * value for family, value in measured.items()} == pytest.approx(
+            {family: expected[family] for family in measured}, abs=1.0
+        )
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_length_of_the_video():
+    run = subprocess.run([sys.executable, str(BENCH / "memory.py")], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout)["growth_mb"] <= 150
