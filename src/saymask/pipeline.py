@@ -117,31 +117,34 @@ class VideoSession:
 
     # -- asking -------------------------------------------------------------------------------------------------------------------
 
-    def segment(self, queries: str | Sequence[str], template: str = "auto", progress: Progress | None = None) -> Prediction:
+    def segment(
+        self, queries: str | Sequence[str], template: str = "auto", answer: str = "forced", progress: Progress | None = None
+    ) -> Prediction:
         """Masks on every frame for one query or several.
 
         Args:
             queries: what to find; several are served by one pass over the video.
             template: "auto" words the request, "raw" passes the text to the model unchanged.
+            answer: "forced" always segments; "generate" lets the model write its answer: an object for each [SEG] in it, perhaps none.
             progress: called with (frames done, frames in all) after every chunk.
 
         Raises:
-            ConfigError: no query, or an empty one.
+            ConfigError: no query or an empty one, an unknown template or answer mode.
             VideoError: the video cannot be decoded.
         """
         queries = [queries] if isinstance(queries, str) else list(queries)
         check_queries(queries)
-        answers = self.segmenter.reason(self, queries, template)
-        rles, scores = self._decode_frames(answers, progress)
+        replies = self.segmenter.reason(self, queries, template, answer)
+        rles, scores = self._decode_frames(replies, progress)
         results, first = [], 0
-        for query, answer in zip(queries, answers, strict=True):
-            objects = range(first, first + len(answer.prompts_NKC))
+        for query, reply in zip(queries, replies, strict=True):
+            objects = range(first, first + len(reply.prompts_NKC))
             first = objects.stop
             masklets = tuple(
                 Masklet(obj_id, tuple(rles[n]), np.asarray(scores[n], dtype=np.float32)) for obj_id, n in enumerate(objects, start=1)
             )
-            notes = {**answer.notes, "model": self.segmenter.name, "reference_frames": list(answer.reference_frames)}
-            results.append(QueryResult(query, answer.text, masklets, notes))
+            notes = {"model": self.segmenter.name, "answer": answer, "reference_frames": list(reply.reference_frames), **reply.notes}
+            results.append(QueryResult(query, reply.text, masklets, notes))
         return Prediction(self.video, tuple(results))
 
     def _decode_frames(self, answers: Sequence[Answer], progress: Progress | None) -> tuple[list[list[Rle]], list[list[float]]]:
@@ -149,6 +152,8 @@ class VideoSession:
         num_objects = sum(len(answer.prompts_NKC) for answer in answers)
         rles: list[list[Rle]] = [[] for _ in range(num_objects)]
         scores: list[list[float]] = [[] for _ in range(num_objects)]
+        if num_objects == 0:
+            return rles, scores
         for frame_idx, features_TChw in self._feature_chunks():
             logits = self.segmenter.decode(features_TChw, self.video, answers)
             for row in range(len(frame_idx)):

@@ -53,8 +53,8 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         def __exit__(self, *_):
             stage.calls.append(("closed", self.video.name))
 
-        def segment(self, queries, template, progress):
-            stage.calls.append(("segment", self.video.name, list(queries), template))
+        def segment(self, queries, template, answer, progress):
+            stage.calls.append(("segment", self.video.name, list(queries), template, answer))
             stage.during_segment(self.video)
             progress(1, 1)
             return half_found(self.video, queries)
@@ -70,8 +70,8 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         stage.during_train()
         return out_dir / "model"
 
-    def run_eval(dataset, split, segmenter, out_dir, limit, progress):
-        stage.calls.append(("eval", dataset, split, segmenter.name, out_dir, limit))
+    def run_eval(dataset, split, segmenter, out_dir, limit, answer, progress):
+        stage.calls.append(("eval", dataset, split, segmenter.name, out_dir, limit, answer))
         progress(1, 1)
         return {"overall": 71.5}
 
@@ -132,7 +132,7 @@ def test_segment_asks_all_queries_at_once_and_says_what_it_found_and_wrote(stage
     assert result.exit_code == 0
     assert stage.calls == [
         ("load", "toy", "cpu", "float32"),
-        ("segment", "clip", ["the red fish", "the lorry"], "auto"),
+        ("segment", "clip", ["the red fish", "the lorry"], "auto", "forced"),
         ("closed", "clip"),
     ]
     assert result.stdout.splitlines() == [
@@ -149,7 +149,7 @@ def test_segment_asks_all_queries_at_once_and_says_what_it_found_and_wrote(stage
 def test_segment_passes_the_template_and_names_the_image_as_one_frame(stage):
     make_image(Path("photo.png"))
     result = saymask("segment", "photo.png", "fish", "--template", "raw", "--format", "png")
-    assert stage.calls[1] == ("segment", "photo", ["fish"], "raw")
+    assert stage.calls[1] == ("segment", "photo", ["fish"], "raw", "forced")
     assert result.stdout.splitlines()[0] == '"fish": mask on 1 of 1 frame'
 
 
@@ -469,7 +469,7 @@ def test_eval_hands_over_what_was_asked_and_prints_the_table(stage, monkeypatch)
     install(monkeypatch, "some_data", load=lambda root, split: [])
     monkeypatch.setitem(lookup.DATASETS, "toyworld", "some_data:load")
     result = saymask("eval", "toyworld", "-m", "toy", "--split", "test", "--limit", 5, "-o", "scores", "--device", "cpu")
-    assert stage.calls == [("load", "toy", "cpu", None), ("eval", "toyworld", "test", "toy", Path("scores").absolute(), 5)]
+    assert stage.calls == [("load", "toy", "cpu", None), ("eval", "toyworld", "test", "toy", Path("scores").absolute(), 5, "forced")]
     assert result.stdout.splitlines() == ["model 71.5", "wrote scores/results.json"]
 
 

@@ -98,3 +98,8 @@ def test_raw_template_changes_nothing_but_outer_spaces():
 def test_unknown_template():
     with pytest.raises(ConfigError, match=r"^unknown template 'rwa'; did you mean 'raw'\?$"):
         prompts.phrase("the red fish", "rwa")
+
+
+def test_the_placeholder_of_the_video_cannot_be_asked_for():
+    with pytest.raises(ConfigError, match=r"^query 'the <image> fish' contains <image>, which stands for the video itself; leave it out$"):
+        prompts.phrase("the <image> fish")

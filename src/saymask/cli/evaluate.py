@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saymask.cli.output import free_folder, progress_bar, say, shown
-from saymask.cli.segment import OUT, DeviceOption, DtypeOption, ModelOption
+from saymask.cli.segment import OUT, AnswerOption, DeviceOption, DtypeOption, ModelOption
 from saymask.lookup import resolve
 from saymask.runtime import Runtime
 
@@ -19,6 +19,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which part of the dataset.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; saymask-out/eval-<dataset>-<split> if not given.")] = None,
+    answer: AnswerOption = "forced",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
 ) -> None:
@@ -30,6 +31,6 @@ def evaluate(
     segmenter = load_model(model, Runtime.choose(device, dtype))
     folder = free_folder(out or OUT / f"eval-{dataset}-{split}")
     with progress_bar(f"{dataset} {split}") as progress:
-        results = run_eval(dataset, split, segmenter, folder, limit=limit, progress=progress)
+        results = run_eval(dataset, split, segmenter, folder, limit=limit, answer=answer, progress=progress)
     say(format_table(results))
     say(f"wrote {shown(folder / 'results.json')}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from saymask import records
 from saymask.cli.output import free_folder, note, output_folder, progress_bar, report_error, say, shown
 from saymask.errors import ConfigError, SaymaskError
 from saymask.lookup import resolve
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 OUT = Path("saymask-out")
 
 ModelOption = Annotated[str, typer.Option("-m", "--model", help="A name of `saymask list`, or a folder of weights.")]
+AnswerOption = Annotated[
+    Literal["forced", "generate"],
+    typer.Option(help="forced: always segment; generate: let the model answer, and perhaps say that there is none."),
+]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the best one present if not given.")]
 DtypeOption = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the checkpoint's own if not given.")]
 
@@ -32,6 +37,7 @@ def segment(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; saymask-out/<name> if not given.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated names of `saymask list`.")] = "overlay,png",
     template: Annotated[Literal["auto", "raw"], typer.Option(help="auto: phrase the query as in training; raw: as it is.")] = "auto",
+    answer: AnswerOption = "forced",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     max_frames: Annotated[int, typer.Option(min=1, help="Refuse longer videos.")] = ReadLimits.max_frames,
@@ -50,7 +56,7 @@ def segment(
     failed = 0
     for path in paths:
         try:
-            prediction = ask(open_source(path, limits), segmenter, queries, template)
+            prediction = ask(open_source(path, limits), segmenter, queries, template, answer)
             wanted = out if out and len(paths) == 1 else (out or OUT) / prediction.video.name
             report(prediction, save(prediction, wanted, names))
         except SaymaskError as error:
@@ -62,14 +68,14 @@ def segment(
         raise SaymaskError(f"{failed} of {len(paths)} sources failed; the others are done")
 
 
-def ask(video: Video, segmenter: Segmenter, queries: Sequence[str], template: str = "auto") -> Prediction:
+def ask(video: Video, segmenter: Segmenter, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> Prediction:
     """Ask one video all queries, with the model's notice (if it has one for such a video) and a progress bar."""
     from saymask.pipeline import VideoSession
 
     if notice := segmenter.notice(video):
         note(notice)
     with VideoSession(video, segmenter) as session, progress_bar(video.name) as progress:
-        return session.segment(queries, template=template, progress=progress)
+        return session.segment(queries, template=template, answer=answer, progress=progress)
 
 
 def save(prediction: Prediction, wanted: Path, formats: Sequence[str]) -> list[Path]:
@@ -84,7 +90,9 @@ def report(prediction: Prediction, written: Sequence[Path]) -> None:
     """Say on how many frames each query has a mask, and what was written where."""
     total = prediction.video.num_frames
     for result in prediction.results:
-        say(f'"{result.query}": mask on {frames_with_mask(result, total)} of {total} frame{"s" if total > 1 else ""}')
+        found = f"mask on {frames_with_mask(result, total)} of {total} frame{'s' if total > 1 else ''}"
+        said = f"; it said: {result.text}" if result.notes.get("answer") == "generate" else ""
+        say(f'"{result.query}": {found}{said}')
     for path in written:
         say(f"wrote {shown(path)}")
 
@@ -100,9 +108,8 @@ def check_queries(queries: Sequence[str]) -> None:
     Raises:
         ConfigError: an empty query, or a file where a query was expected (a glob the shell has expanded).
     """
+    records.check_queries(queries)
     for number, query in enumerate(queries, 1):
-        if not query.strip():
-            raise ConfigError(f'query {number} is empty; say what to look for, e.g. "the red fish"')
         if is_file(query):
             raise ConfigError(f'query {number} is the file {query!r}; quote a glob: saymask segment "*.mp4" "the red fish"')
 

@@ -29,34 +29,29 @@ def sample_name(sample: Sample) -> str:
     return f"{sample.video.name}/{sample.expression.exp_id}"
 
 
-def session_predictor(segmenter: Segmenter) -> Predictor:
-    """The model, asked the sample's own question."""
-    return lambda sample: _ask(segmenter, sample, [sample.expression.text])
+def session_predictor(segmenter: Segmenter, answer: str = "forced") -> Predictor:
+    """The model, asked the sample's own question; `answer` as in `VideoSession.segment`."""
+    return lambda sample: _ask(segmenter, sample, [sample.expression.text], answer)
 
 
-def swapped_query_predictor(segmenter: Segmenter, samples: Sequence[Sample]) -> Predictor:
-    """The model, asked the question that `swapped_questions` picks for each of `samples`."""
-    questions = swapped_questions(samples, len(samples))
-    return lambda sample: _ask(segmenter, sample, [questions[sample_name(sample)]])
-
-
-def own_and_swapped_predictors(segmenter: Segmenter, questions: dict[str, str]) -> tuple[Predictor, Predictor]:
-    """Both of the above as a pair that encodes each video once, if asked about one sample after the other.
+def own_and_swapped_predictors(segmenter: Segmenter, questions: dict[str, str], answer: str = "forced") -> tuple[Predictor, Predictor]:
+    """The model asked the sample's own question, and another one; a pair that encodes each video once, if asked sample by sample.
 
     Args:
         segmenter: the model.
         questions: the swapped question of every sample, from `swapped_questions`.
+        answer: as in `VideoSession.segment`.
     """
     latest: dict[str, Prediction] = {}
 
-    def answer(sample: Sample, which: int) -> Prediction:
+    def ask(sample: Sample, which: int) -> Prediction:
         name = sample_name(sample)
         if name not in latest:
             latest.clear()
-            latest[name] = _ask(segmenter, sample, [sample.expression.text, questions[name]])
+            latest[name] = _ask(segmenter, sample, [sample.expression.text, questions[name]], answer)
         return Prediction(sample.video, (latest[name].results[which],))
 
-    return lambda sample: answer(sample, 0), lambda sample: answer(sample, 1)
+    return lambda sample: ask(sample, 0), lambda sample: ask(sample, 1)
 
 
 def swapped_questions(samples: Sequence[Sample], count: int) -> dict[str, str]:
@@ -116,12 +111,12 @@ def union_predictor(sample: Sample) -> Prediction:
     return _predict(sample, _thing_ids(sample) > 0)
 
 
-def _ask(segmenter: Segmenter, sample: Sample, questions: list[str]) -> Prediction:
+def _ask(segmenter: Segmenter, sample: Sample, questions: list[str], answer: str) -> Prediction:
     # Here and not above: training evaluates too and must not need the libraries that read video files.
     from saymask.pipeline import VideoSession
 
     with closing(VideoSession(sample.video, segmenter)) as session:
-        return session.segment(questions)
+        return session.segment(questions, answer=answer)
 
 
 def _thing_ids(sample: Sample) -> np.ndarray:

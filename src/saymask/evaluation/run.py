@@ -4,7 +4,7 @@ An expression's J and F are means over the frames of its video, a family's and t
 that fails scores 0 and is listed with the reason; nothing is skipped. Where nothing in the video matches the question, the share of
 silent answers (no predicted pixel on any frame) is reported as well.
 
-results.json: {dataset, split, model, run: {...}, rows: {row: scores}}, with `scores` as `evaluate` returns it.
+results.json: {dataset, split, model, answer, run: {...}, rows: {row: scores}}, with `scores` as `evaluate` returns it.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def run_eval(
     out_dir: Path,
     limit: int | None = None,
     baselines: bool = True,
+    answer: str = "forced",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure a model on a dataset by name, beside the baselines, and write `results.json` into `out_dir`.
@@ -95,9 +96,9 @@ def run_eval(
         VideoError: `out_dir` already holds a results.json.
     """
     samples: Sequence[Sample] = resolve(dataset, "dataset")(None, split)
-    predictors = {"model": session_predictor(segmenter)}
+    predictors = {"model": session_predictor(segmenter, answer)}
     if baselines:
-        own, swapped = own_and_swapped_predictors(segmenter, swapped_questions(samples, _count(samples, limit)))
+        own, swapped = own_and_swapped_predictors(segmenter, swapped_questions(samples, _count(samples, limit)), answer)
         predictors = {
             "model": own,
             "empty": empty_predictor,
@@ -111,6 +112,7 @@ def run_eval(
             "dataset": dataset,
             "split": split,
             "model": segmenter.name,
+            "answer": answer,
             "run": _circumstances(segmenter),
             "rows": evaluate_rows(samples, predictors, limit, progress),
         }

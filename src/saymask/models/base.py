@@ -86,8 +86,12 @@ class Segmenter(Protocol):
         """uint8 frames -> features_TChw; what `VideoView.image_features` caches."""
         ...
 
-    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto") -> list[Answer]:
-        """Answer every query; may look at any frame of the view."""
+    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> list[Answer]:
+        """Answer every query, with the answer given ("forced") or in the model's own words ("generate"); may look at any frame.
+
+        Raises:
+            ConfigError: an unknown template or answer mode.
+        """
         ...
 
     def decode(self, features_TChw: Tensor, video: Video, answers: Sequence[Answer]) -> MaskLogits:

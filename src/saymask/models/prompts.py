@@ -20,6 +20,7 @@ SYSTEM_PROMPT = "You are a helpful AI assistant."
 FORCED_ANSWER = f"Sure, {SEG_TOKEN}."
 ABSENT_ANSWER = "There is no such object."
 TEMPLATES = ("auto", "raw")
+ANSWER_MODES = ("forced", "generate")
 
 _ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
 
@@ -31,9 +32,14 @@ def phrase(query: str, template: str = "auto", is_sentence: bool | None = None) 
         query: what to find, a noun phrase or a whole sentence.
         template: "auto" asks for masks in words that fit the query, "raw" passes it unchanged.
         is_sentence: where a dataset knows it; otherwise a text that ends in `?` or `.` is a sentence.
+
+    Raises:
+        ConfigError: an unknown template, or a query with the placeholder of the video in it.
     """
     if template not in TEMPLATES:
         raise ConfigError(f"unknown template {template!r}; {suggest(template, list(TEMPLATES))}")
+    if IMAGE_PLACEHOLDER in query:
+        raise ConfigError(f"query {query!r} contains {IMAGE_PLACEHOLDER}, which stands for the video itself; leave it out")
     text = query.strip()
     if template == "raw":
         return text
@@ -78,6 +84,12 @@ TRAINING_ANSWERS = (
     "Sure, the segmentation result is [SEG].",
     "[SEG].",
 )
+
+
+def check_answer_mode(answer: str) -> None:
+    """Raise ConfigError unless `answer` is one of ANSWER_MODES."""
+    if answer not in ANSWER_MODES:
+        raise ConfigError(f"unknown answer mode {answer!r}; {suggest(answer, list(ANSWER_MODES))}")
 
 
 def chat(question: str, answer: str, system: str = SYSTEM_PROMPT) -> str:

@@ -16,7 +16,16 @@ from typing import Any, cast
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, CLIPVisionConfig, PreTrainedConfig, PreTrainedModel, SamConfig, SamVisionConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    Cache,
+    CLIPVisionConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    SamConfig,
+    SamVisionConfig,
+)
 from transformers.utils import ModelOutput
 
 from saymask.models.auxiliary import AuxiliaryHeads, RegionTargets
@@ -130,6 +139,14 @@ class VideoLisaOutput(ModelOutput):
     aux_loss: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Generated:
+    """An answer the model wrote: its tokens and, for each [SEG] among them, the state that predicted it (seg_hidden_NE)."""
+
+    token_ids: tuple[int, ...]
+    seg_hidden_NE: Tensor
+
+
 class VideoLisaModel(PreTrainedModel):
     """The network. `forward` is for training; inference calls the same parts through `VideoLisaSegmenter`."""
 
@@ -149,16 +166,57 @@ class VideoLisaModel(PreTrainedModel):
             self.aux_heads = AuxiliaryHeads(width, channels, len(config.region_words))
         self.post_init()
 
+    @torch.inference_mode()
+    def generate(self, input_ids_BI: Tensor, visual_BVE: Tensor, end_token_id: int, max_new_tokens: int) -> list[Generated]:
+        """Write answers greedily, with a key-value cache, keeping each state that chose [SEG].
+
+        Args:
+            input_ids_BI: chats that end where the answer begins, all of one length (padding would stand between question and answer).
+            visual_BVE: their visual embeddings.
+            end_token_id: token that closes an answer; it is not part of it.
+            max_new_tokens: an answer that is not closed by then is cut off.
+        """
+        hidden_BLE, _, cache = self._read(input_ids_BI, visual_BVE, use_cache=True)
+        tokens: list[list[int]] = [[] for _ in input_ids_BI]
+        seg_states: list[list[Tensor]] = [[] for _ in input_ids_BI]
+        running = set(range(len(input_ids_BI)))
+        for _ in range(max_new_tokens):
+            state_BE = hidden_BLE[:, -1]
+            next_B = self.language_model.lm_head(state_BE).argmax(-1)
+            for row, token in enumerate(next_B.tolist()):
+                if row not in running:
+                    continue
+                if token == end_token_id:
+                    running.discard(row)
+                    continue
+                tokens[row].append(token)
+                if token == self.config.seg_token_id:
+                    seg_states[row].append(state_BE[row])
+            if not running:
+                break
+            embeds_B1E = self.language_model.get_input_embeddings()(next_B)[:, None]
+            out = self.language_model.model(inputs_embeds=embeds_B1E, past_key_values=cache, use_cache=True)
+            hidden_BLE, cache = out.last_hidden_state, out.past_key_values
+        nothing_0E = hidden_BLE.new_zeros(0, hidden_BLE.shape[-1])
+        return [
+            Generated(tuple(ids), torch.stack(states) if states else nothing_0E) for ids, states in zip(tokens, seg_states, strict=True)
+        ]
+
     def hidden_states(self, input_ids_BI: Tensor, visual_BVE: Tensor) -> tuple[Tensor, Spliced]:
         """Last-layer states hidden_BLE of the spliced sequence.
 
         Rows are right-padded, and attention is causal, so padding can influence nothing that is read: no mask is needed.
         """
+        hidden_BLE, spliced, _ = self._read(input_ids_BI, visual_BVE, use_cache=False)
+        return hidden_BLE, spliced
+
+    def _read(self, input_ids_BI: Tensor, visual_BVE: Tensor, use_cache: bool) -> tuple[Tensor, Spliced, Cache | None]:
+        """Splice and run the language model once."""
         ids_BI = input_ids_BI.masked_fill(input_ids_BI == IMAGE_TOKEN_ID, 0)
         text_embeds_BIE = self.language_model.get_input_embeddings()(ids_BI)
         spliced = splice(input_ids_BI, text_embeds_BIE, visual_BVE.to(text_embeds_BIE.dtype))
-        hidden_BLE = self.language_model.model(inputs_embeds=spliced.embeds_BLE, use_cache=False).last_hidden_state
-        return hidden_BLE, spliced
+        out = self.language_model.model(inputs_embeds=spliced.embeds_BLE, use_cache=use_cache)
+        return out.last_hidden_state, spliced, out.past_key_values
 
     def seg_hidden(self, input_ids_BI: Tensor, hidden_BLE: Tensor, spliced: Spliced) -> tuple[Tensor, Tensor]:
         """States that predict [SEG], in row order -> (seg_hidden_NE, the row of each)."""

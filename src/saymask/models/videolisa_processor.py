@@ -46,10 +46,16 @@ class VideoLisaProcessor:
 
     def encode_chat(self, question: str, answer: str) -> tuple[list[int], list[int]]:
         """Token ids of one turn and its labels (the answer and the closing token are supervised)."""
-        text = chat(question, answer, self.config.system_prompt)
-        header = text[: text.rindex(f"{answer}<|end|>")]
-        input_ids = self._encode(text)
-        return input_ids, answer_labels(input_ids, len(self._encode(header)))
+        input_ids = self._encode(chat(question, answer, self.config.system_prompt))
+        return input_ids, answer_labels(input_ids, len(self.encode_question(question)))
+
+    def encode_question(self, question: str) -> list[int]:
+        """Token ids up to where the answer begins."""
+        return self._encode(chat(question, "", self.config.system_prompt).removesuffix("<|end|>"))
+
+    def decode_answer(self, token_ids: Sequence[int]) -> str:
+        """Text of an answer's tokens; `[SEG]` stays visible."""
+        return self.tokenizer.decode(token_ids, skip_special_tokens=False)
 
     def _encode(self, text: str) -> list[int]:
         return encode(text, lambda chunk: self.tokenizer(chunk).input_ids, cast(int | None, self.tokenizer.bos_token_id))
@@ -81,10 +87,19 @@ class VideoLisaProcessor:
         """The frames the language model sees of a video; an image is a video of one frame."""
         return sparse_dense(num_frames, self.config.num_sparse, self.config.num_dense)
 
-    def to_inputs(self, queries: Sequence[str], template: str = "auto") -> Tensor:
-        """Chats with the forced answer, right-padded -> input_ids_BI."""
-        rows = [self.encode_chat(phrase(query, template), FORCED_ANSWER)[0] for query in queries]
+    def to_inputs(self, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> Tensor:
+        """Chats with the forced answer, or ("generate") ending where the model's own begins, right-padded -> input_ids_BI."""
+        questions = [phrase(query, template) for query in queries]
+        if answer == "generate":
+            rows = [self.encode_question(question) for question in questions]
+        else:
+            rows = [self.encode_chat(question, FORCED_ANSWER)[0] for question in questions]
         return self._pad(rows, self._pad_id)
+
+    @property
+    def end_token_id(self) -> int:
+        """Id of the token that closes a turn."""
+        return cast(int, self.tokenizer.convert_tokens_to_ids("<|end|>"))
 
     @property
     def _pad_id(self) -> int:

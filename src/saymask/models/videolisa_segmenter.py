@@ -1,4 +1,4 @@
-"""VideoLISA behind the `Segmenter` protocol: one forward pass with the answer given, one prompt embedding for every frame."""
+"""VideoLISA behind the `Segmenter` protocol: an answer, given or written by the model; each [SEG] in it is one object on every frame."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from saymask.models.base import Answer, MaskLogits, VideoView
-from saymask.models.prompts import FORCED_ANSWER
-from saymask.models.videolisa import VideoLisaModel
+from saymask.models.prompts import FORCED_ANSWER, check_answer_mode
+from saymask.models.videolisa import Generated, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.visual import sparse_dense_tokens
 from saymask.records import Video
 
 QUERY_GROUP = 16
 """Queries per forward pass of the language model; bounds its memory, not the result."""
+
+MAX_ANSWER_TOKENS = 256
+"""Where an answer that does not end is cut off."""
 
 
 class VideoLisaSegmenter:
@@ -42,26 +45,42 @@ class VideoLisaSegmenter:
         return self.model.mask_head.encode(pixels_TChw.to(self.model.dtype))
 
     @torch.inference_mode()
-    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto") -> list[Answer]:
+    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> list[Answer]:
+        check_answer_mode(answer)
         chosen = self.processor.choose_frames(view.video.num_frames)
         tokens_SPE = view.vision_tokens(chosen.sparse_frame_idx.tolist())
         dense_slots_1D = torch.from_numpy(chosen.dense_slots)[None].to(tokens_SPE.device)
         visual_1VE = sparse_dense_tokens(tokens_SPE[None], dense_slots_1D)
         dense_frames = tuple(dict.fromkeys(chosen.dense_frame_idx.tolist()))
+        read = self._write_answers if answer == "generate" else self._force_answers
         answers = []
         for start in range(0, len(queries), QUERY_GROUP):
             group = queries[start : start + QUERY_GROUP]
-            input_ids_BI = self.processor.to_inputs(group, template).to(self.model.device)
-            hidden_BLE, spliced = self.model.hidden_states(input_ids_BI, visual_1VE.expand(len(group), -1, -1))
-            # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
-            seg_hidden_NE, row_N = self.model.seg_hidden(input_ids_BI, hidden_BLE, spliced)
-            last_of_row = {row: n for n, row in enumerate(row_N.tolist())}
-            prompts_BC = self.model.prompt_projector(seg_hidden_NE[[last_of_row[row] for row in range(len(group))]])
-            answers += [
-                Answer(FORCED_ANSWER, (query,), prompt_C[None, None], reference_frames=dense_frames)
-                for query, prompt_C in zip(group, prompts_BC, strict=True)
-            ]
+            for query, (text, seg_hidden_NE) in zip(group, read(group, template, visual_1VE), strict=True):
+                prompts_N1C = self.model.prompt_projector(seg_hidden_NE)[:, None]
+                answers.append(Answer(text, (query,) * len(seg_hidden_NE), prompts_N1C, reference_frames=dense_frames))
         return answers
+
+    def _force_answers(self, queries: Sequence[str], template: str, visual_1VE: Tensor) -> list[tuple[str, Tensor]]:
+        """One pass with the answer given; the state of its [SEG] per query."""
+        input_ids_BI = self.processor.to_inputs(queries, template).to(self.model.device)
+        hidden_BLE, spliced = self.model.hidden_states(input_ids_BI, visual_1VE.expand(len(queries), -1, -1))
+        # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
+        seg_hidden_NE, row_N = self.model.seg_hidden(input_ids_BI, hidden_BLE, spliced)
+        last_of_row = {row: n for n, row in enumerate(row_N.tolist())}
+        return [(FORCED_ANSWER, seg_hidden_NE[last_of_row[row], None]) for row in range(len(queries))]
+
+    def _write_answers(self, queries: Sequence[str], template: str, visual_1VE: Tensor) -> list[tuple[str, Tensor]]:
+        """The model's own words, with a state for every [SEG] it says; questions of one length are answered together."""
+        rows = [self.processor.to_inputs([query], template, "generate") for query in queries]
+        written: dict[int, Generated] = {}
+        for length in sorted({row.shape[1] for row in rows}):
+            members = [i for i, row in enumerate(rows) if row.shape[1] == length]
+            input_ids_BI = torch.cat([rows[i] for i in members]).to(self.model.device)
+            visual_BVE = visual_1VE.expand(len(members), -1, -1)
+            answers = self.model.generate(input_ids_BI, visual_BVE, self.processor.end_token_id, MAX_ANSWER_TOKENS)
+            written.update(zip(members, answers, strict=True))
+        return [(self.processor.decode_answer(written[i].token_ids), written[i].seg_hidden_NE) for i in range(len(queries))]
 
     @torch.inference_mode()
     def decode(self, features_TChw: Tensor, video: Video, answers: Sequence[Answer]) -> MaskLogits:
