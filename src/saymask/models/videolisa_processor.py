@@ -55,7 +55,7 @@ class VideoLisaProcessor:
 
     def decode_answer(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's tokens; `[SEG]` stays visible."""
-        return self.tokenizer.decode(token_ids, skip_special_tokens=False)
+        return cast(str, self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
 
     def _encode(self, text: str) -> list[int]:
         return encode(text, lambda chunk: self.tokenizer(chunk).input_ids, cast(int | None, self.tokenizer.bos_token_id))
