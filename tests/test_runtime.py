@@ -21,7 +21,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_best_device_present_is_the_default(cpu_only):
-    assert Runtime.choose() == Runtime("cpu", None, 0)
+    assert Runtime.choose() == Runtime("cpu", None)
 
 
 def test_a_gpu_comes_before_the_cpu_and_can_be_numbered(two_gpus):

@@ -16,14 +16,13 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class Runtime:
-    """Device ("cpu", "cuda", "cuda:1", "mps"), dtype name (None = the checkpoint's own) and seed of one run."""
+    """Device ("cpu", "cuda", "cuda:1", "mps") and dtype name (None = the checkpoint's own) of one run."""
 
     device: str = "cpu"
     dtype: str | None = None
-    seed: int = 0
 
     @classmethod
-    def choose(cls, device: str | None = None, dtype: str | None = None, seed: int = 0) -> Runtime:
+    def choose(cls, device: str | None = None, dtype: str | None = None) -> Runtime:
         """Check what the user asked for; without a device take the best one present.
 
         Raises:
@@ -40,7 +39,7 @@ class Runtime:
             raise ConfigError(f"device {device!r} is not available; this machine has: {', '.join(present)}")
         if dtype is not None and dtype not in DTYPES:
             raise ConfigError(f"unknown dtype {dtype!r}; {suggest(dtype, list(DTYPES))}")
-        return cls(device or present[0], dtype, seed)
+        return cls(device or present[0], dtype)
 
     @property
     def torch_device(self) -> torch.device:

@@ -277,7 +277,7 @@ def test_bad_input_gets_one_line_before_a_model_is_loaded(stage, monkeypatch, ar
     ("args", "hint"),
     [
         (["segment", "clip"], "Missing argument 'QUERY'"),
-        (["segment", "clip", "fish", "--template", "wild"], "'wild' is not one of 'auto', 'raw'"),
+        (["segment", "clip", "fish", "--template", "wild"], "unknown template 'wild'; known: auto, raw, videolisa-chat"),
         (["segment", "clip", "fish", "--max-frames", "0"], "--max-frames': Input should be greater than or equal to 1"),
         (["segmnt", "clip", "fish"], "Did you mean 'segment'"),
         (["eval", "toyworld", "--limit", "-3"], "--limit': Input should be greater than or equal to 1"),

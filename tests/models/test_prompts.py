@@ -11,8 +11,6 @@ from saymask.models import prompts
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/videolisa/prompts.json").read_text())
 TRAINING = GOLDEN["training"]
-VIDEO_SCRIPTS = ("chat", "mevis", "ref_davis", "ref_ytvos", "reason_vos")
-DATA_SCRIPT_INPUT = {"mevis": "input_expressions", "ref_davis": "input_expressions", "ref_ytvos": "input_expressions"}
 
 
 @pytest.mark.parametrize("case", GOLDEN["image_token"]["cases"], ids=lambda case: case["prompt"].replace("\n", "/"))
@@ -25,23 +23,23 @@ def released_cases():
         golden = GOLDEN["inference"][script]
         expressions = golden.get("input_expressions", GOLDEN["inference"]["mevis"]["input_expressions"])
         for text, example in zip(expressions, golden["examples"], strict=True):
-            yield script, text, False, example["prompt"]
+            yield f"videolisa-{script.replace('_', '-')}", text, False, example["prompt"]
     for (text, is_sentence), example in zip(
         GOLDEN["inference"]["reason_vos"]["input_expressions"], GOLDEN["inference"]["reason_vos"]["examples"], strict=True
     ):
-        yield "reason_vos", text, is_sentence, example["prompt"]
-    yield "chat", "In this video, find the Thing.", True, GOLDEN["inference"]["chat"]["examples"][0]["prompt"]
+        yield "videolisa-reason-vos", text, is_sentence, example["prompt"]
+    yield "videolisa-chat", "In this video, find the Thing.", True, GOLDEN["inference"]["chat"]["examples"][0]["prompt"]
 
 
 @pytest.mark.parametrize(("script", "text", "is_sentence", "expected"), list(released_cases()))
 def test_released_video_prompts(script, text, is_sentence, expected):
-    assert prompts.chat(prompts.RELEASED[script](text, is_sentence), prompts.FORCED_ANSWER) == expected
+    assert prompts.chat(prompts.phrase(text, script, is_sentence), prompts.forced_answer(script)) == expected
 
 
 def test_released_image_prompt():
     example = GOLDEN["inference"]["image_val"]["examples"]["reason_seg_val"][0]["conversations"][0]
     text = re.search(r"What is (.*) in this video", example).group(1)
-    assert prompts.chat(prompts.RELEASED["image_val"](text, False), prompts.RELEASED_IMAGE_ANSWER) == example
+    assert prompts.chat(prompts.phrase(text, "videolisa-image-val"), prompts.forced_answer("videolisa-image-val")) == example
 
 
 def test_training_lists_equal_the_released_ones():

@@ -12,6 +12,7 @@ from saymask import records
 from saymask.cli.output import free_folder, note, output_folder, progress_bar, report_error, say, shown
 from saymask.errors import ConfigError, SaymaskError
 from saymask.lookup import resolve
+from saymask.models.prompts import check_template
 from saymask.runtime import Runtime
 from saymask.video.limits import ReadLimits
 
@@ -36,7 +37,10 @@ def segment(
     model: ModelOption = "toy",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; saymask-out/<name> if not given.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated names of `saymask list`.")] = "overlay,png",
-    template: Annotated[Literal["auto", "raw"], typer.Option(help="auto: phrase the query as in training; raw: as it is.")] = "auto",
+    template: Annotated[
+        str,
+        typer.Option(help="auto: phrase the query as in training; raw: as it is; videolisa-chat, -mevis, -reason-vos ...: as that script."),
+    ] = "auto",
     answer: AnswerOption = "forced",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -46,6 +50,7 @@ def segment(
     """Segment what the queries name, on every frame."""
     check_queries(queries)
     names = parse_formats(formats)
+    check_template(template)
     from saymask.models.checkpoints import load_model
     from saymask.video.reader import find_sources, open_source
 

@@ -19,7 +19,6 @@ SEG_TOKEN = "[SEG]"
 SYSTEM_PROMPT = "You are a helpful AI assistant."
 FORCED_ANSWER = f"Sure, {SEG_TOKEN}."
 ABSENT_ANSWER = "There is no such object."
-TEMPLATES = ("auto", "raw")
 ANSWER_MODES = ("forced", "generate")
 
 _ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
@@ -30,40 +29,54 @@ def phrase(query: str, template: str = "auto", is_sentence: bool | None = None) 
 
     Args:
         query: what to find, a noun phrase or a whole sentence.
-        template: "auto" asks for masks in words that fit the query, "raw" passes it unchanged.
+        template: "auto" asks for masks in words that fit the query, "raw" passes it unchanged, a key of `RELEASED` words it as that script.
         is_sentence: where a dataset knows it; otherwise a text that ends in `?` or `.` is a sentence.
 
     Raises:
         ConfigError: an unknown template, or a query with the placeholder of the video in it.
     """
-    if template not in TEMPLATES:
-        raise ConfigError(f"unknown template {template!r}; {suggest(template, list(TEMPLATES))}")
+    check_template(template)
     if IMAGE_PLACEHOLDER in query:
         raise ConfigError(f"query {query!r} contains {IMAGE_PLACEHOLDER}, which stands for the video itself; leave it out")
     text = query.strip()
+    ends_like_one = text.endswith(("?", "."))
+    if template in RELEASED:
+        return RELEASED[template](query, ends_like_one if is_sentence is None else is_sentence)
     if template == "raw":
         return text
-    if is_sentence or text.endswith(("?", ".")):
+    if is_sentence or ends_like_one:
         return f"{text} Please output the segmentation masks."
     return f"Please segment the {_ARTICLE.sub('', text)} in this scene."
 
 
+def forced_answer(template: str) -> str:
+    """The answer that is given with a question worded by `template`; one released script leaves out the "Sure"."""
+    return RELEASED_IMAGE_ANSWER if template == "videolisa-image-val" else FORCED_ANSWER
+
+
+def check_template(template: str) -> None:
+    """Raise ConfigError unless `template` is one of TEMPLATES."""
+    if template not in TEMPLATES:
+        raise ConfigError(f"unknown template {template!r}; {suggest(template, list(TEMPLATES))}")
+
+
 # Exact strings of the released VideoLISA scripts, quirks included: doubled articles, "image" for videos, "?." after questions.
 RELEASED: dict[str, Callable[[str, bool], str]] = {
-    "chat": lambda text, is_sentence: text,
-    "mevis": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
-    "ref_davis": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
-    "ref_ytvos": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
-    "reason_vos": lambda text, is_sentence: (
+    "videolisa-chat": lambda text, is_sentence: text,
+    "videolisa-mevis": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
+    "videolisa-ref-davis": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
+    "videolisa-ref-ytvos": lambda text, is_sentence: f"Please segment the {text.lower()} in this image.",
+    "videolisa-reason-vos": lambda text, is_sentence: (
         f"{text}. Please output the segmentation masks." if is_sentence else f"Please segment the {text.lower()} in this scene."
     ),
-    "image_val": lambda text, is_sentence: (
+    "videolisa-image-val": lambda text, is_sentence: (
         f" {text.strip()} Please output segmentation mask."
         if is_sentence
         else f" What is {text.strip()} in this video? Please output segmentation mask."
     ),
 }
 RELEASED_IMAGE_ANSWER = f"{SEG_TOKEN}."
+TEMPLATES = ("auto", "raw", *RELEASED)
 
 TRAINING_SHORT_QUESTIONS = (
     "Can you segment the {} in this image?",

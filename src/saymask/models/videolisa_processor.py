@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from saymask.models.auxiliary import RegionTargets
-from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, IGNORE_LABEL, SEG_TOKEN, answer_labels, chat, encode, phrase
+from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, IGNORE_LABEL, SEG_TOKEN, answer_labels, chat, encode, forced_answer, phrase
 from saymask.models.videolisa import VideoLisaConfig
 from saymask.records import Sample
 from saymask.video.sampling import SparseDense, jittered, sparse_dense
@@ -93,7 +93,7 @@ class VideoLisaProcessor:
         if answer == "generate":
             rows = [self.encode_question(question) for question in questions]
         else:
-            rows = [self.encode_chat(question, FORCED_ANSWER)[0] for question in questions]
+            rows = [self.encode_chat(question, forced_answer(template))[0] for question in questions]
         return self._pad(rows, self._pad_id)
 
     @property

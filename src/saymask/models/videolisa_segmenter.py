@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from saymask.models.base import Answer, MaskLogits, VideoView
-from saymask.models.prompts import FORCED_ANSWER, check_answer_mode
+from saymask.models.prompts import check_answer_mode, forced_answer
 from saymask.models.videolisa import Generated, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.visual import sparse_dense_tokens
@@ -68,7 +68,7 @@ class VideoLisaSegmenter:
         # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
         seg_hidden_NE, row_N = self.model.seg_hidden(input_ids_BI, hidden_BLE, spliced)
         last_of_row = {row: n for n, row in enumerate(row_N.tolist())}
-        return [(FORCED_ANSWER, seg_hidden_NE[last_of_row[row], None]) for row in range(len(queries))]
+        return [(forced_answer(template), seg_hidden_NE[last_of_row[row], None]) for row in range(len(queries))]
 
     def _write_answers(self, queries: Sequence[str], template: str, visual_1VE: Tensor) -> list[tuple[str, Tensor]]:
         """The model's own words, with a state for every [SEG] it says; questions of one length are answered together."""
