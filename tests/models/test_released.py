@@ -1,0 +1,74 @@
+"""Names, shapes and numbers of the release against its manifest (tests/golden/videolisa/manifest_videolisa_3.8b.json)."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from accelerate import init_empty_weights
+from transformers import CLIPVisionConfig
+
+from saymask.errors import CheckpointError
+from saymask.models.released import TOWER_PREFIX, config_from_release, our_name, released_name
+from saymask.models.videolisa import VideoLisaModel
+
+MANIFEST = json.loads((Path(__file__).parents[1] / "golden/videolisa/manifest_videolisa_3.8b.json").read_text())
+VALUES = {**MANIFEST["expected_config"], "sliding_window": 2047, "eos_token_id": 32000}
+TOWER = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 336,
+    "patch_size": 14,
+}
+
+
+def configuration(**changes):
+    return config_from_release({**VALUES, **changes}, CLIPVisionConfig(**TOWER), 32038, "config.json")
+
+
+def test_names_and_shapes_are_the_manifests():
+    with init_empty_weights():
+        model = VideoLisaModel(configuration())
+    ours = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
+    assert {our_name(name): shape for name, (shape, _) in MANIFEST["state_dict"].items()} == ours
+    assert sorted(map(released_name, ours)) == sorted(MANIFEST["state_dict"])
+
+
+def test_what_is_not_saved_is_the_tower():
+    not_saved = {name for name, (_, dtype) in MANIFEST["state_dict"].items() if dtype == "not saved"}
+    assert {name for name in MANIFEST["state_dict"] if name.startswith(TOWER_PREFIX)} == not_saved
+    assert len(MANIFEST["state_dict"]) - len(not_saved) == 797
+
+
+def test_every_name_comes_back():
+    assert [released_name(our_name(name)) for name in MANIFEST["state_dict"]] == list(MANIFEST["state_dict"])
+
+
+@pytest.mark.parametrize(("translate", "name"), [(our_name, "modelling.norm.weight"), (released_name, "aux_heads.coarse_bias")])
+def test_names_of_something_else(translate, name):
+    with pytest.raises(ValueError, match=re.escape(repr(name))):
+        translate(name)
+
+
+def test_numbers_are_read_from_the_releases_config():
+    config = configuration(vocab_size=32012, sliding_window=2048)
+    assert (config.text_config.vocab_size, config.text_config.sliding_window) == (32012, 2049)
+    assert config.text_config.rope_parameters["rope_theta"] == 10000.0
+    assert (config.num_sparse, config.num_dense, config.vision_select_layer, config.seg_token_id) == (32, 4, -2, 32038)
+    assert config.mask_config.mask_decoder_config.layer_norm_eps == 1e-5
+    assert config.mask_config.vision_config.layer_norm_eps == 1e-6
+
+
+def test_a_config_without_its_numbers():
+    values = {key: value for key, value in VALUES.items() if key not in ("hidden_size", "sliding_window")}
+    expected = "config.json: no hidden_size, sliding_window; a released VideoLISA model has them in its config.json"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        config_from_release(values, CLIPVisionConfig(**TOWER), 32038, "config.json")
+
+
+def test_a_setting_that_would_be_computed_wrongly():
+    expected = "config.json: mm_projector_type is 'linear'; only 'mlp2x_gelu' can be loaded"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        configuration(mm_projector_type="linear")
