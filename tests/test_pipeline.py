@@ -9,6 +9,7 @@ from saymask.models.prompts import FORCED_ANSWER, chat, phrase
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.models.visual import sparse_dense_tokens
 from saymask.pipeline import CHUNK_FRAMES, CHUNKS_AHEAD, FeatureCache, VideoSession
 from saymask.records import Video
 from saymask.training.tokenizer import train_tokenizer
@@ -133,8 +134,31 @@ def test_nothing_to_look_for(segmenter, queries, message):
 
 def test_seg_typed_by_the_user_is_not_the_answer(segmenter):
     with VideoSession(noise_video(), segmenter) as session:
-        prediction = session.segment(["the [SEG] fish", QUERIES[0]])
-    assert masks(prediction).shape[1] == 2
+        (reply,) = segmenter.reason(session, ["the [SEG] fish"])
+        chosen = segmenter.processor.choose_frames(20)
+        tokens = session.vision_tokens(chosen.sparse_frame_idx.tolist())
+    ids = segmenter.processor.to_inputs(["the [SEG] fish"])
+    hidden, spliced = segmenter.model.hidden_states(ids, sparse_dense_tokens(tokens[None], torch.from_numpy(chosen.dense_slots)[None]))
+    states, _ = segmenter.model.seg_hidden(ids, hidden, spliced)
+    typed, answered = segmenter.model.prompt_projector(states)
+    assert reply.prompts_NKC.shape == (1, 1, 16)
+    assert torch.allclose(reply.prompts_NKC[0, 0], answered, atol=1e-6)
+    assert not torch.allclose(typed, answered, atol=1e-6)
+
+
+def test_a_query_beyond_the_models_context_is_refused(segmenter, monkeypatch):
+    monkeypatch.setattr(segmenter.config.text_config, "max_position_embeddings", 30)
+    needed = segmenter.processor.to_inputs([QUERIES[0]]).shape[1] - 1 + 12
+    with VideoSession(noise_video(), segmenter) as session, pytest.raises(ConfigError) as caught:
+        session.segment(QUERIES[0])
+    assert str(caught.value) == f"the longest query needs {needed} tokens with the video's, model 'debug' reads at most 30; shorten it"
+
+
+def test_a_closed_session_says_so(segmenter):
+    session = VideoSession(noise_video(), segmenter)
+    session.close()
+    with pytest.raises(ConfigError, match=r"^the session of frames is closed; open the video again$"):
+        session.segment(QUERIES[0])
 
 
 def test_feature_cache_keeps_the_first_that_fit_and_no_whole_chunk():

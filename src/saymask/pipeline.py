@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, Segmenter
 from saymask.models.checkpoints import load_model
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video, check_queries
 from saymask.runtime import Runtime
+from saymask.video.limits import ReadLimits
 from saymask.video.reader import open_source
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class VideoSession:
         self._features = FeatureCache(feature_budget_bytes)
         self._tokens: dict[int, Tensor] = {}
         self._decode_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saymask-decode")
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -83,6 +86,7 @@ class VideoSession:
 
     def close(self) -> None:
         """Stop the decode thread and drop the caches; a closed session cannot be asked again."""
+        self._closed = True
         self._decode_thread.shutdown(wait=True, cancel_futures=True)
         self._features.clear()
         self._tokens.clear()
@@ -129,11 +133,13 @@ class VideoSession:
             progress: called with (frames done, frames in all) after every chunk.
 
         Raises:
-            ConfigError: no query or an empty one, an unknown template or answer mode.
+            ConfigError: no query, an empty or a too long one, an unknown template or answer mode, a closed session.
             VideoError: the video cannot be decoded.
         """
         queries = [queries] if isinstance(queries, str) else list(queries)
         check_queries(queries)
+        if self._closed:
+            raise ConfigError(f"the session of {self.video.name} is closed; open the video again")
         replies = self.segmenter.reason(self, queries, template, answer)
         rles, scores = self._decode_frames(replies, progress)
         results, first = [], 0
@@ -189,23 +195,30 @@ def _threshold(logits: MaskLogits, row: int) -> Iterator[tuple[Rle, float]]:
         yield Rle.encode(mask_HW.cpu().numpy()), score
 
 
-def open_video(source: str | Path, model: str | Segmenter = "toy", device: str | None = None, dtype: str | None = None) -> VideoSession:
+def open_video(
+    source: str | Path,
+    model: str | Path | Segmenter = "toy",
+    device: str | None = None,
+    dtype: str | None = None,
+    limits: ReadLimits = ReadLimits(),  # noqa: B008 (frozen)
+) -> VideoSession:
     """Open a video file, image or folder of frames for asking.
 
     Args:
         source: a file or a folder of frames.
         model: a name of `saymask list`, a model folder, or a loaded segmenter.
         device, dtype: as `--device`, `--dtype`; by default the best device present and the checkpoint's dtype.
+        limits: refuse longer videos or larger frames.
 
     Raises:
         VideoError, UnknownName, CheckpointError, ConfigError: the source, model, weights or options cannot be used.
     """
-    video = open_source(source)
-    segmenter = load_model(model, Runtime.choose(device, dtype)) if isinstance(model, str) else model
+    video = open_source(source, limits)
+    segmenter = load_model(model, Runtime.choose(device, dtype)) if isinstance(model, str | Path) else model
     return VideoSession(video, segmenter)
 
 
-def segment(source: str | Path, queries: str | Sequence[str], model: str | Segmenter = "toy") -> Prediction:
+def segment(source: str | Path, queries: str | Sequence[str], model: str | Path | Segmenter = "toy") -> Prediction:
     """Open, ask, close: masks on every frame for one query or several."""
     with open_video(source, model) as session:
         return session.segment(queries)

@@ -1,8 +1,9 @@
 """The data that travels between modules: numpy only, frozen, checked at the border.
 
 Axis letters, used as suffixes everywhere (suffix order = axis order):
-    B clips   T all frames   S sparse frames   D dense frames   K key frames (or prompt tokens)   R reference frames   N objects
-    C channels   H W pixels   h w feature grid   L text+visual tokens   P patches per frame   E language width   M memory tokens
+    B clips   T all frames   S sparse frames   D dense frames   K key frames (or prompt tokens)   R reference frames
+    F frames of several clips   N objects   C channels   H W pixels   h w feature grid   I text tokens   V visual tokens
+    L text+visual tokens   P patches per frame   E language width   M memory tokens
 Frames are RGB uint8. Masks are bool at the video's own size. Boxes are x0 y0 x1 y1 in pixels, x1 and y1 exclusive.
 """
 
@@ -156,7 +157,13 @@ class QueryResult:
             raise ValueError(f"query {self.query!r}: object ids must differ, got {obj_ids}")
 
     def mask(self, frame_idx: int) -> np.ndarray:
-        """Union of the query's objects on one frame -> bool mask_HW; needs at least one masklet."""
+        """Union of the query's objects on one frame -> bool mask_HW.
+
+        Raises:
+            ValueError: the query found no object, so there is no mask and no size.
+        """
+        if not self.masklets:
+            raise ValueError(f"query {self.query!r} found no object")
         masks_NHW = [masklet.rle_T[frame_idx].decode() for masklet in self.masklets]
         return np.logical_or.reduce(masks_NHW)
 
@@ -203,13 +210,15 @@ class Prediction:
         """Per object (order of `objects()`), per frame: the tight box x0 y0 x1 y1, or None where the mask is empty."""
         return [[rle.box() for rle in masklet.rle_T] for _, masklet in self.objects()]
 
-    def save(self, directory: Path | str, formats: Sequence[str] = ("overlay", "png")) -> list[Path]:
+    def save(self, directory: Path | str, formats: str | Sequence[str] = ("overlay", "png")) -> list[Path]:
         """Write the prediction in each format of `saymask list` and return what was written.
 
         Raises:
             UnknownName: a format that does not exist; nothing is written then.
+            VideoError: something of that name is there already, or cannot be written.
         """
-        writers = [resolve(name, "format") for name in formats]
+        names = [formats] if isinstance(formats, str) else dict.fromkeys(formats)
+        writers = [resolve(name, "format") for name in names]
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         return [writer(self, directory) for writer in writers]

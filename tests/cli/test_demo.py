@@ -14,7 +14,7 @@ from saymask.video.reader import open_source
 @pytest.fixture(scope="module")
 def truth_THW() -> np.ndarray:
     """Number of the thing at every pixel of the demo's video, 0 for the background."""
-    return load_toyworld(None, SPLIT)[SCENE].id_map()
+    return load_toyworld(None, SPLIT)[SCENE].regions.load()
 
 
 def test_the_questions_name_three_things_that_are_mostly_in_view(truth_THW):

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from saymask.cli.main import app
 from saymask.data.toyworld import FAMILIES
 from saymask.evaluation.run import run_eval
 from saymask.models.checkpoints import bundled_folder, load_model
@@ -34,6 +36,14 @@ def test_the_card_holds_the_floors():
     assert list(rows) == ["model", "empty", "largest", "union", "swapped"]
     assert rows["model"]["attribute"] >= 45
     assert rows["model"]["attribute"] - rows["swapped"]["attribute"] >= 20
+
+
+def test_two_questions_of_the_exam_go_through_the_real_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["eval", "toyworld", "--limit", "2"])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[0] == "J&F      attribute  spatial  overall"
+    assert result.stdout.splitlines()[-1] == "wrote saymask-out/eval-toyworld-test/results.json"
 
 
 @pytest.mark.slow

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,21 +19,13 @@ from saymask.evaluation import run
 from saymask.evaluation.predictors import (
     empty_predictor,
     largest_thing_predictor,
-    session_predictor,
     swapped_questions,
     union_predictor,
 )
 from saymask.evaluation.run import evaluate, evaluate_rows, format_table, run_eval
-from saymask.records import Expression, Masklet, Prediction, QueryResult, Rle, Sample, Video
+from saymask.records import Expression, Masklet, Prediction, QueryResult, Regions, Rle, Sample, Video
 
 RED, BLUE = 1, 2
-
-
-@dataclass(frozen=True)
-class ThingSample(Sample):
-    """A sample that knows the outline of everything in it."""
-
-    id_map: Callable[[], np.ndarray] = np.ndarray
 
 
 def things(num_frames: int = 2) -> np.ndarray:
@@ -44,11 +35,11 @@ def things(num_frames: int = 2) -> np.ndarray:
     return ids_THW
 
 
-def sample(name: str, text: str, *obj_ids: int, family: str = "colour", num_frames: int = 2) -> ThingSample:
+def sample(name: str, text: str, *obj_ids: int, family: str = "colour", num_frames: int = 2) -> Sample:
     ids_THW = things(num_frames)
     video = Video.from_frames(np.zeros((num_frames, 40, 40, 3), dtype=np.uint8), name=name)
     expression = Expression("0", text, obj_ids, tags={"family": family})
-    return ThingSample(video, expression, np.isin(ids_THW, obj_ids), id_map=lambda: ids_THW)
+    return Sample(video, expression, np.isin(ids_THW, obj_ids), regions=Regions(lambda: ids_THW, (("red",), ("blue",))))
 
 
 def predicted(video: Video, *masks_THW: np.ndarray) -> Prediction:
@@ -199,7 +190,7 @@ def test_swapped_questions_come_from_the_next_place_in_the_family():
     # a skips c, which asks the same; d goes round the end; b is alone in its family and takes the next question of any.
     assert questions == {"a/0": "blue", "b/0": "red", "c/0": "blue", "d/0": "red"}
     assert swapped_questions(samples, 2) == {"a/0": "blue", "b/0": "red"}
-    with pytest.raises(DataError, match=r"^no question to swap 'red' with: all 2 samples ask it; evaluate without baselines$"):
+    with pytest.raises(DataError, match=r"^no question to swap 'red' with: all 2 samples ask it$"):
         swapped_questions([samples[0], samples[2]], 2)
 
 
@@ -208,17 +199,11 @@ def test_swapped_questions_do_not_walk_through_an_endless_split():
         def __len__(self) -> int:
             return 10**9
 
-        def __getitem__(self, index: int) -> ThingSample:
+        def __getitem__(self, index: int) -> Sample:
             assert index < 9
             return sample(str(index), ("red", "blue")[index % 2])
 
     assert swapped_questions(Endless(), 8) == {f"{index}/0": ("blue", "red")[index % 2] for index in range(8)}
-
-
-def test_the_session_predictor_asks_the_samples_question_and_closes_the_session(segmenter):
-    samples = [sample("a", "red", RED), sample("b", "blue", BLUE)]
-    assert evaluate(samples, session_predictor(segmenter))["overall"]["j_and_f"] == 1.0
-    assert segmenter.log == ["open a", ("red",), "close a", "open b", ("blue",), "close b"]
 
 
 @pytest.fixture
@@ -255,9 +240,8 @@ def test_run_eval_writes_what_it_returns_and_encodes_each_video_once(tmp_path, m
 
 
 def test_run_eval_refuses_to_overwrite_and_leaves_nothing_half_written(tmp_path, segmenter, colour_world):
-    run_eval("colours", "test", segmenter, tmp_path, limit=1, baselines=False)
+    run_eval("colours", "test", segmenter, tmp_path, limit=1)
     first = (tmp_path / "results.json").read_text()
-    assert list(json.loads(first)["rows"]) == ["model"]
     with pytest.raises(VideoError, match=r"results\.json: already exists and is not overwritten"):
         run_eval("colours", "test", segmenter, tmp_path)
     assert (tmp_path / "results.json").read_text() == first
@@ -280,3 +264,8 @@ def test_format_table_shows_per_cent_per_family_and_counts_failures(tmp_path, se
         "model: 1 of 4 predictions failed and count as 0; results.json says why",
         "swapped: 1 of 4 predictions failed and count as 0; results.json says why",
     ]
+
+
+def test_a_table_without_absent_questions_has_no_column_for_silence(tmp_path, segmenter, colour_world):
+    table = format_table(run_eval("colours", "test", segmenter, tmp_path, limit=2))
+    assert table.splitlines()[:2] == ["J&F      colour  overall", "model     100.0    100.0"]

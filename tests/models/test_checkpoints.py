@@ -74,6 +74,38 @@ def test_incomplete_folder(saved):
         load_model(saved, CPU)
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            "config.json",
+            b"{",
+            "config.json: not valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)); "
+            "copy the model folder again",
+        ),
+        ("config.json", b"[]", "config.json: model_type None is not a saymask model; expected 'saymask-videolisa'"),
+        ("model.safetensors", None, "model.safetensors: damaged or cut off ("),
+        ("tokenizer.json", b"{}", "tokenizer.json: cannot be read ("),
+    ],
+    ids=["json", "list", "weights", "tokenizer"],
+)
+def test_a_damaged_folder_names_the_file(saved, file, content, message):
+    content = content if content is not None else (saved / file).read_bytes()[:-100]
+    (saved / file).write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        load_model(saved, CPU)
+    assert str(caught.value).startswith(f"{saved}/{message}")
+
+
+def test_a_saved_model_replaces_the_old_one_whole(segmenter, saved, monkeypatch):
+    before = load_file(saved / "model.safetensors")
+    monkeypatch.setattr(type(segmenter.processor.tokenizer), "save_pretrained", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    torch.nn.init.zeros_(segmenter.model.prompt_projector[0].bias)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(segmenter.model, segmenter.processor, saved, dtype=torch.float32)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in load_file(saved / "model.safetensors").items())
+
+
 def test_another_family(saved):
     (saved / "config.json").write_text('{"model_type": "llama"}')
     expected = f"{saved}/config.json: model_type 'llama' is not a saymask model; expected 'saymask-videolisa'"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from saymask.errors import ConfigError, DataError
+from saymask.errors import CheckpointError, ConfigError, DataError
 from saymask.recipes.videolisa import videolisa_toy
 from saymask.runtime import Runtime
 from saymask.training.config import OptimConfig, TrainConfig
@@ -28,8 +28,9 @@ def config() -> TrainConfig:
 
 
 def losses(folder):
+    """(step, loss) of every line, in the order of the file."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return {line["step"]: line["loss"] for line in lines}
+    return [(line["step"], line["loss"]) for line in lines]
 
 
 def test_a_stopped_and_resumed_run_gives_the_same_curve_and_weights(config, tmp_path):
@@ -42,6 +43,7 @@ def test_a_stopped_and_resumed_run_gives_the_same_curve_and_weights(config, tmp_
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "stopped", runtime=CPU, progress=stop_after_four)
     resumed = train(config, tmp_path / "stopped", resume=True, runtime=CPU)
+    assert [step for step, _ in losses(tmp_path / "stopped")] == [1, 2, 3, 4, 5, 6]
     assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
     expected = load_file(straight / "model.safetensors")
     assert all(torch.equal(tensor, expected[name]) for name, tensor in load_file(resumed / "model.safetensors").items())
@@ -90,7 +92,44 @@ def test_a_gradient_that_is_not_finite_stops_the_run(config, tmp_path):
     )
     with pytest.raises(DataError, match=expected):
         train(config.override(["optim.lr=1e30", "optim.warmup_steps=0", "save_every=100"]), tmp_path / "run", runtime=CPU)
-    assert not (tmp_path / "run" / "state.pt").exists()
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 0
+
+
+def test_a_run_can_be_continued_from_its_first_second(config, tmp_path):
+    def stop_at_once(step, steps, means):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run", runtime=CPU, progress=stop_at_once)
+    train(config.override(["steps=2"]), tmp_path / "run", resume=True, runtime=CPU)
+    assert [step for step, _ in losses(tmp_path / "run")] == [1, 2]
+
+
+def test_a_damaged_state_says_where_the_last_model_is(config, tmp_path):
+    config.save(tmp_path / "train.json")
+    (tmp_path / "state.pt").write_bytes(b"not a state")
+    expected = f"{tmp_path}/state.pt: damaged; start again in a new folder, the last saved model is in {tmp_path}/model"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        train(config, tmp_path, resume=True, runtime=CPU)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("num_supervised=20", "num_supervised = 20: a clip has only 3 frames (model.num_sparse)"),
+        (
+            "model.num_dense=3",
+            "no model can be built from these numbers (num_dense = 3 must be at least 1 and less than num_sparse = 3); "
+            "check the model.* overrides",
+        ),
+        ("num_supervised=0", "overrides: num_supervised = 0: input should be greater than or equal to 1"),
+    ],
+)
+def test_numbers_that_cannot_work_leave_no_folder_behind(config, tmp_path, override, message):
+    with pytest.raises(ConfigError) as caught:
+        train(config.override([override]), tmp_path / "run", runtime=CPU)
+    assert str(caught.value) == message
+    assert not (tmp_path / "run").exists()
 
 
 def test_learning_rate_warms_up_then_falls_along_a_cosine():

@@ -107,7 +107,6 @@ def zigzag(direction: tuple[float, float], speed: float, half_period: int, swing
     return line(direction, speed) + bounce(across, swing, half_period)
 
 
-MANNERS = ("still", "line", "stop", "start", "turn", "bounce", "circle", "zigzag")
 CASUAL: dict[str, float] = {
     "still": 0.26,
     "line": 0.34,

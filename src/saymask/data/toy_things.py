@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from saymask.data.toy_motion import CANVAS, TIMELINE
-from saymask.data.toy_shapes import COLOURS, KINDS, sprite_area
+from saymask.data.toy_shapes import sprite_area
 
 UNCLEAR = -1
 """Event frame of a thing whose event a viewer could overlook or argue about."""
@@ -32,14 +32,6 @@ class Thing:
     present_T: np.ndarray = field(repr=False)
     flip: bool = False
     brightness: int = 100
-
-    @property
-    def kind_idx(self) -> int:
-        return KINDS.index(self.kind)
-
-    @property
-    def colour_idx(self) -> int:
-        return tuple(COLOURS).index(self.colour)
 
     @property
     def pair(self) -> tuple[str, str]:

@@ -8,7 +8,7 @@ training batch of `draw_batch`'s arguments. Nothing is on disk; a video of 24 fr
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,12 +52,10 @@ class ToySample(Sample):
     """A sample that also knows its scene.
 
     Args:
-        things: in stacking order; `expression.obj_ids` are 1 + an index of it.
-        id_map: returns uint8 ids_THW, 0 = background, i + 1 = things[i].
+        things: in stacking order; `expression.obj_ids` and the ids of `regions` are 1 + an index of it.
     """
 
     things: tuple[Thing, ...] = field(kw_only=True)
-    id_map: Callable[[], np.ndarray] = field(kw_only=True, repr=False)
 
 
 class ToyWorld(Sequence[ToySample]):
@@ -135,7 +133,6 @@ def _to_sample(scene: Scene, name: str, frames_THWC: np.ndarray, ids_THW: np.nda
         masks=lambda: np.isin(ids_THW, obj_ids),
         regions=Regions(lambda: ids_THW, tuple((thing.colour, thing.kind) for thing in scene.things)),
         things=scene.things,
-        id_map=lambda: ids_THW,
     )
 
 

@@ -29,11 +29,6 @@ def sample_name(sample: Sample) -> str:
     return f"{sample.video.name}/{sample.expression.exp_id}"
 
 
-def session_predictor(segmenter: Segmenter, answer: str = "forced") -> Predictor:
-    """The model, asked the sample's own question; `answer` as in `VideoSession.segment`."""
-    return lambda sample: _ask(segmenter, sample, [sample.expression.text], answer)
-
-
 def own_and_swapped_predictors(segmenter: Segmenter, questions: dict[str, str], answer: str = "forced") -> tuple[Predictor, Predictor]:
     """The model asked the sample's own question, and another one; a pair that encodes each video once, if asked sample by sample.
 
@@ -75,7 +70,7 @@ def swapped_questions(samples: Sequence[Sample], count: int) -> dict[str, str]:
         others = (question((index + step) % len(samples))[1] for step in range(1, len(samples)))
         text = _first_different(own, others)
         if text is None:
-            raise DataError(f"no question to swap {own.text!r} with: all {len(samples)} samples ask it; evaluate without baselines")
+            raise DataError(f"no question to swap {own.text!r} with: all {len(samples)} samples ask it")
         swapped[name] = text
     return swapped
 
@@ -121,10 +116,9 @@ def _ask(segmenter: Segmenter, sample: Sample, questions: list[str], answer: str
 
 def _thing_ids(sample: Sample) -> np.ndarray:
     """The sample's uint8 ids_THW: 0 background, i + 1 = thing i."""
-    id_map = getattr(sample, "id_map", None)
-    if id_map is None:
+    if sample.regions is None:
         raise DataError(f"{sample_name(sample)}: this baseline needs the outline of every thing, which the dataset does not state")
-    return id_map()
+    return sample.regions.load()
 
 
 def _predict(sample: Sample, masks_THW: np.ndarray) -> Prediction:

@@ -29,7 +29,6 @@ from saymask.evaluation.predictors import (
     largest_thing_predictor,
     own_and_swapped_predictors,
     sample_name,
-    session_predictor,
     swapped_questions,
     union_predictor,
 )
@@ -80,7 +79,6 @@ def run_eval(
     segmenter: Segmenter,
     out_dir: Path,
     limit: int | None = None,
-    baselines: bool = True,
     answer: str = "forced",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -96,16 +94,14 @@ def run_eval(
         VideoError: `out_dir` already holds a results.json.
     """
     samples: Sequence[Sample] = resolve(dataset, "dataset")(None, split)
-    predictors = {"model": session_predictor(segmenter, answer)}
-    if baselines:
-        own, swapped = own_and_swapped_predictors(segmenter, swapped_questions(samples, _count(samples, limit)), answer)
-        predictors = {
-            "model": own,
-            "empty": empty_predictor,
-            "largest": largest_thing_predictor,
-            "union": union_predictor,
-            "swapped": swapped,
-        }
+    own, swapped = own_and_swapped_predictors(segmenter, swapped_questions(samples, _count(samples, limit)), answer)
+    predictors = {
+        "model": own,
+        "empty": empty_predictor,
+        "largest": largest_thing_predictor,
+        "union": union_predictor,
+        "swapped": swapped,
+    }
     out_dir.mkdir(parents=True, exist_ok=True)
     with new_file(out_dir / "results.json") as draft:
         results = {
@@ -128,7 +124,7 @@ def format_table(results: Mapping[str, Any]) -> str:
     lines = [["J&F", *families, "overall", *["silent"] * has_silence]]
     for row, scores in rows.items():
         groups = [scores["families"][family] for family in families] + [scores["overall"]]
-        cells = [group["j_and_f"] for group in groups] + [scores["overall"]["silent"]] * has_silence
+        cells = [group["j_and_f"] for group in groups] + ([scores["overall"]["silent"]] if has_silence else [])
         lines.append([row, *(f"{100 * cell:.1f}" for cell in cells)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]

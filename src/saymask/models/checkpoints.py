@@ -7,6 +7,7 @@ ever unpickled.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -26,6 +28,8 @@ from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
+
+COPY_AGAIN = "copy the model folder again"
 
 
 def load_model(name_or_path: str | Path, runtime: Runtime | None = None) -> Segmenter:
@@ -67,21 +71,35 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
     for file in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / file).is_file():
             raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and tokenizer.json")
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if values.get("model_type") != VideoLisaConfig.model_type:
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{folder}/config.json: not valid JSON ({error}); {COPY_AGAIN}") from None
+    family = values.get("model_type") if isinstance(values, dict) else None
+    if family != VideoLisaConfig.model_type:
         raise CheckpointError(
-            f"{folder}/config.json: model_type {values.get('model_type')!r} is not a saymask model; expected {VideoLisaConfig.model_type!r}"
+            f"{folder}/config.json: model_type {family!r} is not a saymask model; expected {VideoLisaConfig.model_type!r}"
         )
     with _quiet_transformers():
-        loaded: Any = VideoLisaModel.from_pretrained(
-            folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        try:
+            loaded: Any = VideoLisaModel.from_pretrained(
+                folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
+            )
+        except SafetensorError as error:
+            raise CheckpointError(f"{folder}/model.safetensors: damaged or cut off ({error}); {COPY_AGAIN}") from None
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{folder}/config.json: no model can be built from it ({error}); {COPY_AGAIN}") from None
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
+            raise CheckpointError(f"{folder}/tokenizer.json: cannot be read ({error!r}); {COPY_AGAIN}") from None
     model, info = loaded
     _raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    return VideoLisaSegmenter(
-        model.to(runtime.torch_device), VideoLisaProcessor(tokenizer, model.config), name, folder / "model.safetensors"
-    )
+    try:
+        processor = VideoLisaProcessor(tokenizer, model.config)
+    except ValueError as error:
+        raise CheckpointError(f"{folder}: {error}; {COPY_AGAIN}") from None
+    return VideoLisaSegmenter(model.to(runtime.torch_device), processor, name, folder / "model.safetensors")
 
 
 @contextmanager
@@ -110,12 +128,19 @@ def _raise_unless_exact(folder: Path, missing: Iterable[str], unexpected: Iterab
 
 
 def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write a model as `load_model` reads it: auxiliary heads left out, every tensor in `dtype`."""
+    """Write a model as `load_model` reads it: auxiliary heads left out, every tensor in `dtype`.
+
+    A model that is in the folder already is replaced only when the new one is complete.
+    """
     state = {key: value.to(dtype) for key, value in model.state_dict().items() if not key.startswith(AUX_PREFIX)}
     config = VideoLisaConfig.from_dict({**model.config.to_dict(), "aux_loss_weight": 0.0})
     plain = VideoLisaModel(config)
     nn.Module.to(plain, dtype)
     plain.load_state_dict(state)
+    draft = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
     with _quiet_transformers():
-        plain.save_pretrained(folder)
-    processor.tokenizer.save_pretrained(folder)
+        plain.save_pretrained(draft)
+    processor.tokenizer.save_pretrained(draft)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)

@@ -75,6 +75,8 @@ class VideoLisaConfig(PreTrainedConfig):
         domain_tag: str = "",
         **kwargs: Any,
     ):
+        if not 1 <= num_dense < num_sparse:
+            raise ValueError(f"num_dense = {num_dense} must be at least 1 and less than num_sparse = {num_sparse}")
         text_config = text_config if text_config is not None else {"model_type": "phi3"}
         self.text_config = AutoConfig.for_model(**text_config) if isinstance(text_config, dict) else text_config
         self.vision_config = CLIPVisionConfig(**vision_config) if isinstance(vision_config, dict) else vision_config or CLIPVisionConfig()

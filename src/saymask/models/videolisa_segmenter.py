@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, VideoView
 from saymask.models.prompts import check_answer_mode, forced_answer
 from saymask.models.videolisa import Generated, VideoLisaModel
@@ -20,7 +21,7 @@ from saymask.records import Video
 QUERY_GROUP = 16
 """Queries per forward pass of the language model; bounds its memory, not the result."""
 
-MAX_ANSWER_TOKENS = 256
+MAX_ANSWER_TOKENS = 128
 """Where an answer that does not end is cut off."""
 
 
@@ -64,6 +65,7 @@ class VideoLisaSegmenter:
     def _force_answers(self, queries: Sequence[str], template: str, visual_1VE: Tensor) -> list[tuple[str, Tensor]]:
         """One pass with the answer given; the state of its [SEG] per query."""
         input_ids_BI = self.processor.to_inputs(queries, template).to(self.model.device)
+        self._check_length(input_ids_BI.shape[1] - 1 + visual_1VE.shape[1])
         hidden_BLE, spliced = self.model.hidden_states(input_ids_BI, visual_1VE.expand(len(queries), -1, -1))
         # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
         seg_hidden_NE, row_N = self.model.seg_hidden(input_ids_BI, hidden_BLE, spliced)
@@ -73,6 +75,7 @@ class VideoLisaSegmenter:
     def _write_answers(self, queries: Sequence[str], template: str, visual_1VE: Tensor) -> list[tuple[str, Tensor]]:
         """The model's own words, with a state for every [SEG] it says; questions of one length are answered together."""
         rows = [self.processor.to_inputs([query], template, "generate") for query in queries]
+        self._check_length(max(row.shape[1] for row in rows) - 1 + visual_1VE.shape[1] + MAX_ANSWER_TOKENS)
         written: dict[int, Generated] = {}
         for length in sorted({row.shape[1] for row in rows}):
             members = [i for i, row in enumerate(rows) if row.shape[1] == length]
@@ -81,6 +84,14 @@ class VideoLisaSegmenter:
             answers = self.model.generate(input_ids_BI, visual_BVE, self.processor.end_token_id, MAX_ANSWER_TOKENS)
             written.update(zip(members, answers, strict=True))
         return [(self.processor.decode_answer(written[i].token_ids), written[i].seg_hidden_NE) for i in range(len(queries))]
+
+    def _check_length(self, length: int) -> None:
+        """Past its context a language model answers nonsense without complaint."""
+        limit = self.config.text_config.max_position_embeddings
+        if length > limit:
+            raise ConfigError(
+                f"the longest query needs {length} tokens with the video's, model {self.name!r} reads at most {limit}; shorten it"
+            )
 
     @torch.inference_mode()
     def decode(self, features_TChw: Tensor, video: Video, answers: Sequence[Answer]) -> MaskLogits:

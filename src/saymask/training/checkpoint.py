@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from saymask.errors import CheckpointError
 
 STATE_FILE = "state.pt"
 
@@ -26,11 +29,16 @@ def save_state(folder: Path, step: int, model: nn.Module, optimizer: torch.optim
 
 
 def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Restore a saved state and return the number of steps done; 0 if nothing was saved."""
+    """Restore a saved state and return the number of steps done.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     path = folder / STATE_FILE
-    if not path.is_file():
-        return 0
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError):
+        raise CheckpointError(f"{path}: damaged; start again in a new folder, the last saved model is in {folder / 'model'}") from None
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["torch_rng"])

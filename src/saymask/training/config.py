@@ -64,7 +64,7 @@ class TrainConfig(Config):
     tokenizer_sentences: int = Field(default=8000, gt=0)
     steps: int = Field(gt=0)
     batch_size: int = Field(default=64, gt=0)
-    num_supervised: int | None = None
+    num_supervised: int | None = Field(default=None, ge=1)
     seed: int = 0
     autocast: bool = True
     workers: int = Field(default=0, ge=0)

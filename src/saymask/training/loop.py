@@ -1,7 +1,7 @@
 """The training loop: batches that are a pure function of (seed, step), bf16 autocast, JSON lines, exact resume.
 
-A run lives in one folder: `train.json` (the resolved configuration), `log.jsonl`, `state.pt` while it is unfinished, and `model/`
-(what `load_model` reads), written at every save. Interrupted runs go on with `resume=True` and give the same curve.
+A run lives in one folder: `train.json` (the resolved configuration), `log.jsonl`, `state.pt` (the last save) and `model/` (what
+`load_model` reads), written at every save. Interrupted runs go on with `resume=True` and give the same curve.
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ class StepBatches(Dataset):
 
 
 def build(config: TrainConfig) -> tuple[VideoLisaModel, VideoLisaProcessor]:
-    """A fresh model and its processor; the same configuration gives the same weights."""
+    """A fresh model and its processor; the same configuration gives the same weights.
+
+    Raises:
+        ConfigError: numbers no model can be built from.
+    """
     sentences = corpus(config.tokenizer_sentences)
     chats = (chat(phrase(text), answer, config.model["system_prompt"]) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER))
     tokenizer = train_tokenizer(chats, config.vocab_size)
@@ -71,8 +75,14 @@ def build(config: TrainConfig) -> tuple[VideoLisaModel, VideoLisaProcessor]:
     }
     values |= {"lexicon": list(lexicon()), "region_words": [*COLOURS, *KINDS]}
     torch.manual_seed(config.seed)
-    model_config = VideoLisaConfig(**values)
-    return VideoLisaModel(model_config), VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
+    try:
+        model_config = VideoLisaConfig(**values)
+        model = VideoLisaModel(model_config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"no model can be built from these numbers ({error}); check the model.* overrides") from None
+    if config.num_supervised is not None and config.num_supervised > model_config.num_sparse:
+        raise ConfigError(f"num_supervised = {config.num_supervised}: a clip has only {model_config.num_sparse} frames (model.num_sparse)")
+    return model, VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
 
 
 def train(
@@ -95,15 +105,22 @@ def train(
         ConfigError: the folder is in use, or the saved run has another configuration.
         DataError: a loss that is not finite; names the step, and the last saved state stays.
     """
-    _prepare_folder(config, out_dir, resume)
-    # Numbers near zero (saturated masks, idle moments of the optimiser) can make a CPU crawl unless they are flushed to zero.
-    torch.set_flush_denormal(True)
-    runtime = runtime or Runtime.choose()
-    device = runtime.torch_device
+    if resume:
+        require_resumable(out_dir)
+        require_equal(TrainConfig.load(out_dir / "train.json"), config)
+    elif (out_dir / "train.json").exists():
+        raise ConfigError(f"{out_dir} already holds a run; continue it with --resume or choose another folder")
+    device = (runtime or Runtime.choose()).torch_device
     model, processor = build(config)
     nn.Module.to(model, device).train()
     optimizer = build_optimizer(model, config.optim)
-    done = load_state(out_dir, model, optimizer) if resume else 0
+    out_dir.mkdir(parents=True, exist_ok=True)
+    if resume:
+        done = load_state(out_dir, model, optimizer)
+        _forget_after(out_dir / "log.jsonl", done)
+    else:
+        done = 0
+        save_state(out_dir, done, model, optimizer)  # so that a run can be continued from its first second
     config.save(out_dir / "train.json")
     loader = DataLoader(
         StepBatches(config, processor), batch_size=None, sampler=range(done, config.steps), num_workers=config.workers,
@@ -148,16 +165,17 @@ def train(
     return out_dir / "model"
 
 
-def _prepare_folder(config: TrainConfig, out_dir: Path, resume: bool) -> None:
-    """Make the run's folder, or check that the run found there may be continued."""
-    saved = out_dir / "train.json"
-    if resume:
-        if not (out_dir / STATE_FILE).is_file():
-            raise ConfigError(f"{out_dir}: nothing to resume, there is no {STATE_FILE}; start without --resume")
-        require_equal(TrainConfig.load(saved), config)
-    elif saved.exists():
-        raise ConfigError(f"{out_dir} already holds a run; continue it with --resume or choose another folder")
-    out_dir.mkdir(parents=True, exist_ok=True)
+def require_resumable(out_dir: Path) -> None:
+    """Raise ConfigError unless the folder holds the state of a run."""
+    if not (out_dir / STATE_FILE).is_file():
+        raise ConfigError(f"{out_dir}: nothing to resume, there is no {STATE_FILE}; start without --resume")
+
+
+def _forget_after(log: Path, done: int) -> None:
+    """Drop the log lines of steps after the last save, which are about to be made again."""
+    if log.exists():
+        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= done]
+        log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 def _to_device(value: Any, device: torch.device) -> Any:
