@@ -23,6 +23,7 @@ def test_resolve_imports_the_attribute(table):
         ("compcat", "unknown format 'compcat'; did you mean 'compact'?"),
         ("zzz", "unknown format 'zzz'; known: broken, compact, other"),
         ("", "unknown format ''; known: broken, compact, other"),
+        ("COMPACT", "unknown format 'COMPACT'; did you mean 'compact'?"),
         ("Other", "unknown format 'Other'; did you mean 'other'?"),
     ],
 )
@@ -41,3 +42,4 @@ def test_a_broken_entry_stops_only_who_asks_for_it(table):
 
 def test_suggest_takes_lists_too():
     assert lookup.suggest("bfloat", ["float32", "bfloat16"]) == "did you mean 'bfloat16'?"
+    assert lookup.suggest("videolisa", ["VideoLISA", "ViLLa"]) == "did you mean 'VideoLISA'?"

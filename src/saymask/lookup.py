@@ -40,9 +40,10 @@ TABLES: dict[str, dict[str, str]] = {
 
 
 def suggest(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    """Return the tail of an error message: the closest known name, or all of them."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+    """Return the tail of an error message: the closest known name, upper and lower case being the same, or all of them."""
+    spelled = {known_name.lower(): known_name for known_name in known}
+    close = difflib.get_close_matches(name.lower(), list(spelled), n=1, cutoff=0.5)
+    return f"did you mean {spelled[close[0]]!r}?" if close else f"known: {', '.join(sorted(known))}"
 
 
 def resolve(name: str, kind: str) -> Any:

@@ -1,5 +1,6 @@
 """The command line, in process: what it prints, where it writes, how it fails. Model and session are stand-ins with known answers."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 from saymask import lookup
 from saymask.cli.main import app
 from saymask.config import Config
-from saymask.errors import CheckpointError, VideoError
+from saymask.errors import CheckpointError, ConfigError, VideoError
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
 
 
@@ -70,17 +71,20 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         stage.during_train()
         return out_dir / "model"
 
+    def require_resumable(out_dir):
+        if not (out_dir / "state.pt").exists():
+            raise ConfigError(f"{out_dir}: nothing to resume")
+
     def run_eval(dataset, split, segmenter, out_dir, limit, answer, progress):
         stage.calls.append(("eval", dataset, split, segmenter.name, out_dir, limit, answer))
         progress(1, 1)
         return {"overall": 71.5}
 
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    (weights / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "weights" / "toy").mkdir(parents=True)
+    (tmp_path / "weights" / "toy" / "model.safetensors").write_bytes(b"weights")
     install(monkeypatch, "saymask.pipeline", VideoSession=FakeSession)
-    install(monkeypatch, "saymask.models.checkpoints", load_model=load_model, bundled_folder=lambda name: weights)
-    install(monkeypatch, "saymask.training.loop", train=train)
+    install(monkeypatch, "saymask.models.checkpoints", load_model=load_model, bundled_folder=(tmp_path / "weights").joinpath)
+    install(monkeypatch, "saymask.training.loop", train=train, require_resumable=require_resumable)
     install(monkeypatch, "saymask.evaluation.run", run_eval=run_eval, format_table=lambda results: f"model {results['overall']}")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -160,7 +164,7 @@ def test_output_folders_are_numbered_and_never_touched_again(stage):
     before = Path("saymask-out/clip/png/fish/1/00000.png").stat().st_mtime_ns
     third = saymask("segment", "clip", "fish", "--format", "png")
     assert sorted(path.name for path in Path("saymask-out").iterdir()) == ["clip", "clip-2", "clip-3"]
-    assert "saymask-out/clip is not empty; writing to saymask-out/clip-3" in third.stderr.splitlines()
+    assert "saymask-out/clip is taken; writing to saymask-out/clip-3" in third.stderr.splitlines()
     assert third.stdout.splitlines()[-1] == "wrote saymask-out/clip-3/png"
     assert Path("saymask-out/clip/png/fish/1/00000.png").stat().st_mtime_ns == before
 
@@ -176,6 +180,71 @@ def test_an_empty_output_folder_is_used_and_a_full_one_is_not(stage):
     assert everything_in(Path("other")) == ["notes.txt"]
 
 
+def test_the_folder_one_stands_in_is_filled_in_place(stage, monkeypatch):
+    make_frames(Path("clip"))
+    Path("here").mkdir()
+    monkeypatch.chdir("here")
+    folder = os.stat(".")
+    result = saymask("segment", "../clip", "fish", "--format", "png,sheet", "-o", ".")
+    assert (result.exit_code, result.stdout.splitlines()[-2:]) == (0, ["wrote png", "wrote sheet.png"])
+    assert os.path.samestat(os.stat("../here"), folder)
+    assert sorted(path.name for path in Path().iterdir()) == ["png", "sheet.png"]
+
+
+@pytest.mark.parametrize(("failure", "code"), [(KeyboardInterrupt(), 130), (VideoError("clip: damaged"), 1), (OSError(28, "disk full"), 1)])
+def test_the_folder_one_stands_in_stays_empty_if_something_goes_wrong(stage, monkeypatch, failure, code):
+    def fail(*_):
+        raise failure
+
+    install(monkeypatch, "failing_writer", write=fail)
+    monkeypatch.setitem(lookup.WRITERS, "failing", "failing_writer:write")
+    make_frames(Path("clip"))
+    Path("here").mkdir()
+    monkeypatch.chdir("here")
+    folder = os.stat(".")
+    assert saymask("segment", "../clip", "fish", "--format", "png,failing", "-o", ".").exit_code == code
+    assert os.path.samestat(os.stat("../here"), folder)
+    assert everything_in(Path()) == []
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_a_model_is_loaded(stage):
+    make_image(Path("a.png"))
+    make_image(Path("b.png"))
+    Path("notes").write_text("keep")
+    for source, out, final in (("a.png", "notes/out", "notes/out"), ("[ab].png", "notes", "notes/a")):
+        result = saymask("segment", source, "fish", "-o", out)
+        reason = f"{Path(final).absolute()}: cannot be written (Not a directory); choose another folder with -o"
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"saymask: error: {reason}\n")
+    assert stage.calls == []
+    assert everything_in(Path()) == ["a.png", "b.png", "notes"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_without_permission_is_found_before_a_model_is_loaded(stage):
+    make_image(Path("a.png"))
+    Path("locked").mkdir(mode=0o500)
+    result = saymask("segment", "a.png", "fish", "-o", "locked/out")
+    reason = f"{Path('locked/out').absolute()}: cannot be written (Permission denied); choose another folder with -o"
+    assert (result.exit_code, result.stderr, stage.calls) == (1, f"saymask: error: {reason}\n", [])
+
+
+def test_a_disk_that_fails_for_one_source_does_not_stop_the_others(stage):
+    def fail_first(video):
+        if video.name == "a":
+            raise OSError(5, "Input/output error", "a.png")
+
+    stage.during_segment = fail_first
+    make_image(Path("a.png"))
+    make_image(Path("b.png"))
+    result = saymask("segment", "[ab].png", "fish", "--format", "png", "-o", "out")
+    reason = "a.png: stopped (a.png: Input/output error); check that it can be read and that the output folder can be written"
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "wrote out/b/png")
+    assert result.stderr.splitlines()[1:] == [
+        f"saymask: error: {reason}",
+        "saymask: error: 1 of 2 sources failed; the others are done",
+    ]
+
+
 def test_one_bad_source_of_several_is_reported_and_the_others_are_done(stage):
     Path("clips").mkdir()
     for name in ("a.mp4", "b.mp4"):
@@ -184,7 +253,6 @@ def test_one_bad_source_of_several_is_reported_and_the_others_are_done(stage):
     result = saymask("segment", "clips", "fish", "--format", "png", "-o", "out")
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        "trained on drawn scenes",
         "trained on drawn scenes",
         "saymask: error: clips/empty.mp4: the file is empty (0 bytes); download or export it again",
         "saymask: error: 1 of 3 sources failed; the others are done",
@@ -249,10 +317,25 @@ BAD_INPUT = {
     "unknown dtype": (["segment", "clip", "fish", "--dtype", "float63"], 2, "unknown dtype 'float63'; did you mean 'float32'?"),
     "misspelt source": (["segment", "clap", "fish"], 1, "clap: no such file or folder; did you mean 'clip'?"),
     "no match": (["segment", "*.mkv", "fish"], 1, "*.mkv: nothing matches; check the pattern"),
-    "over a cap": (["segment", "clip", "fish", "--max-frames", "3"], 1, "clip: more than 3 frames; cut it into parts or raise max_frames"),
+    "over a cap": (
+        ["segment", "clip", "fish", "--max-frames", "3"],
+        1,
+        "clip: more than 3 frames; cut it into parts or raise the limit (--max-frames in the command line, ReadLimits in Python)",
+    ),
+    "empty source": (["segment", "", "fish"], 2, "SOURCE is empty; give a video, an image or a folder"),
+    "empty model": (["segment", "clip", "fish", "-m", ""], 2, "-m is empty; give a name of `saymask list` or a folder"),
+    "empty model to measure": (["eval", "toyworld", "-m", " "], 2, "-m is empty; give a name of `saymask list` or a folder"),
+    "root of the disk": (
+        ["segment", "clip", "fish", "-o", "/"],
+        2,
+        "-o /: the root of the disk cannot be an output folder; name a folder in it",
+    ),
+    "format in capitals": (["segment", "clip", "fish", "--format", "PNG"], 2, "unknown format 'PNG'; did you mean 'png'?"),
     "unknown recipe": (["train", "videolisa_ty"], 2, "unknown recipe 'videolisa_ty'; did you mean 'videolisa_toy'?"),
     "unknown override": (["train", "small", "stesp=3"], 2, "unknown key 'stesp'; did you mean 'steps'?"),
     "no override": (["train", "small", "steps"], 2, "override 'steps' is not of the form key=value"),
+    "no device to train on": (["train", "small", "--device", "tpu"], 2, "device 'tpu' is not available; this machine has: cpu"),
+    "nothing to resume": (["train", "small", "-o", "clip", "--resume"], 2, "clip: nothing to resume"),
     "unknown dataset": (["eval", "toywrld"], 2, "unknown dataset 'toywrld'; did you mean 'toyworld'?"),
 }
 
@@ -376,11 +459,13 @@ def test_help_lists_the_commands_and_version_is_the_packages():
     assert saymask("--version").stdout == "saymask 0.1.0\n"
 
 
-def test_list_shows_every_name_with_a_description():
+def test_list_shows_every_name_with_a_description_that_fits_the_terminal(monkeypatch):
+    monkeypatch.setitem(lookup.TABLES, "tracker", {"still": "saymask.lookup:resolve"})
     lines = saymask("list").stdout.splitlines()
-    assert [line for line in lines if not line.startswith(" ")] == ["models", "datasets", "recipes", "formats"]
+    assert [line for line in lines if not line.startswith(" ")] == ["models", "datasets", "recipes", "formats", "trackers"]
     shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ")}
-    assert set(shown) == {name for kind in ("model", "dataset", "recipe", "format") for name in lookup.TABLES[kind]}
+    assert set(shown) == {name for table in lookup.TABLES.values() for name in table}
+    assert [name for name in lookup.WRITERS if len(shown[name]) > 100] == []
     assert shown["toy"] == "The model in this package, trained by this repository on drawn scenes."
 
 
@@ -413,6 +498,20 @@ def test_doctor_outlives_what_keeps_models_from_loading(stage):
     result = saymask("doctor")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "1 problem found")
     assert "BAD  model toy      cannot be loaded (Could not import module 'Phi3Model')" in result.stdout
+
+
+def test_doctor_looks_at_the_models_that_are_in_the_package_and_misses_them_if_there_are_none(stage, monkeypatch, tmp_path):
+    monkeypatch.setitem(lookup.MODELS, "large", "elsewhere:load_large")
+    lines = saymask("doctor").stdout.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("ok   model ") and "loads" in line] == ["toy"]
+    (tmp_path / "weights").rename(tmp_path / "gone")
+    result = saymask("doctor")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-3:] == [
+        "BAD  models         no weights in the package",
+        "                    the installation is damaged: run `pip install --force-reinstall saymask`",
+        "1 problem found",
+    ]
 
 
 def test_doctor_counts_full_disks_and_damaged_weights(stage, monkeypatch):

@@ -328,6 +328,7 @@ READABLE = "mp4, mov, mkv, webm, avi, gif; png, jpg, webp, bmp, tiff; a folder o
 NOT_READABLE = f"not a video or image that can be read ({READABLE}); convert it to mp4"
 CUT_OFF = "the file is cut off, its last part is missing; download or export it again"
 IMAGES = ".png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff"
+RAISE = "raise the limit (--max-{} in the command line, ReadLimits in Python)"
 BAD = {
     "clop.mp4": "no such file or folder; did you mean 'clip.mp4' or 'codec.mp4'?",
     "zzzzzzzz": "no such file or folder; nothing in {folder} has a similar name",
@@ -346,7 +347,7 @@ BAD = {
     "sound.mp4": "no video stream, only audio; give a file with pictures",
     "frameless.mp4": "the video stream has no frames to show; check how it was made or exported",
     "bomb.png": "the image is over the limit of 67108864 pixels; scale it down",
-    "large.png": "frames of 9000x9000 are over the limit of 67108864 pixels; scale it down or raise max_pixels",
+    "large.png": "frames of 9000x9000 are over the limit of 67108864 pixels; scale it down or " + RAISE.format("pixels"),
     "cut.png": "the image is damaged or cut off (image file is truncated); download or export it again",
     "header.bmp": "the image is damaged or cut off (Unsupported BMP header type (213)); download or export it again",
     "depth.tiff": "32-bit pixels have no fixed range of brightness; save it with 8 or 16 bits",
@@ -390,14 +391,23 @@ def test_bad_frames_in_a_folder(bad: Path) -> None:
     assert str(error.value) == f"{bad}/liar/1.png: not an image, whatever its name; replace it or remove it"
 
 
+def test_a_tilde_is_the_home_folder(tmp_path: Path, clips: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips.make(tmp_path / "a.mp4", num_frames=3)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_sources("~/a.mp4") == find_sources("~/*.mp4") == find_sources("~") == [tmp_path / "a.mp4"]
+    assert open_source("~/a.mp4").num_frames == open_source(Path("~/a.mp4")).num_frames == 3
+
+
 def test_limits_come_before_decoding(bad: Path) -> None:
     with pytest.raises(VideoError) as error:
         open_source(bad / "clip.mp4", ReadLimits(max_pixels=64 * 48 - 1))
-    assert str(error.value) == f"{bad}/clip.mp4: frames of 64x48 are over the limit of 3071 pixels; scale it down or raise max_pixels"
+    assert str(error.value) == f"{bad}/clip.mp4: frames of 64x48 are over the limit of 3071 pixels; scale it down or " + RAISE.format(
+        "pixels"
+    )
     for name in ("clip.mp4", "odd"):
         with pytest.raises(VideoError) as error:
             open_source(bad / name, ReadLimits(max_frames=2))
-        assert str(error.value) == f"{bad}/{name}: more than 2 frames; cut it into parts or raise max_frames"
+        assert str(error.value) == f"{bad}/{name}: more than 2 frames; cut it into parts or " + RAISE.format("frames")
     assert open_source(bad / "clip.mp4", ReadLimits(max_pixels=64 * 48, max_frames=20)).num_frames == 20
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from saymask.errors import VideoError
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
-from saymask.video.atomic import new_file, new_folder
-from saymask.video.drawing import QUERY_COLOURS, Legend, draw_mask, fit, font
+from saymask.video.atomic import fill_folder, new_file, new_folder
+from saymask.video.drawing import QUERY_COLOURS, Legend, draw_mask, fit, font, legible
 from saymask.video.masks import davis_palette
 from saymask.video.reader import open_source
 from saymask.video.writer import query_slugs, write_davis, write_overlay, write_png, write_sheet
@@ -148,6 +148,32 @@ def test_long_texts_are_wrapped_then_cut() -> None:
     assert fit("Donaudampfschifffahrtsgesellschaft" * 3, typeface, 120, 1)[0].endswith("\u2026")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the red fish?", "the red fish?"),
+        ("two\nlines", "two\nlines"),
+        ("le caf\u00e9 ferm\u00e9", "le cafe ferme"),
+        ("cafe\u0301", "cafe"),
+        ("\u7ea2\u8272\u7684\u9c7c", "query 7"),
+        ("the \u7ea2 fish", "query 7"),
+        ("\u0301", "query 7"),
+    ],
+)
+def test_a_text_is_shown_in_letters_that_the_font_has(text: str, shown: str) -> None:
+    assert legible(text, "query 7") == shown
+
+
+@pytest.mark.parametrize("writer", [write_overlay, write_sheet])
+def test_queries_in_another_script_are_numbered_in_pictures(writer, tmp_path: Path) -> None:
+    pictures = []
+    for folder, queries in (("strange", ("\u7ea2\u9c7c", "caf\u00e9", "\u043a\u043e\u0442")), ("plain", ("query 1", "cafe", "query 3"))):
+        (tmp_path / folder).mkdir()
+        path = writer(_prediction(num_frames=1, objects_per_query=(1, 2, 0), queries=queries), tmp_path / folder)
+        pictures.append(path.read_bytes())
+    assert pictures[0] == pictures[1]
+
+
 @pytest.mark.parametrize(("height", "width", "queries"), [(128, 128, 12), (720, 1280, 3), (1080, 1920, 30), (24, 400, 5)])
 def test_legend_takes_a_third_of_the_frame_at_most(height: int, width: int, queries: int) -> None:
     frame_HWC = np.full((height, width, 3), 255, dtype=np.uint8)
@@ -258,6 +284,47 @@ def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
         (draft / "half.png").touch()
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+def test_a_filled_folder_is_the_one_it_was(tmp_path: Path) -> None:
+    before = tmp_path.stat()
+    with fill_folder(tmp_path) as draft:
+        (draft / "masks").mkdir()
+        (draft / "masks" / "0.png").touch()
+        (draft / "sheet.png").touch()
+        assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["masks", "masks/0.png", "sheet.png"]
+    assert os.path.samestat(tmp_path.stat(), before)
+
+
+def test_filling_a_folder_replaces_nothing_that_came_in_meanwhile(tmp_path: Path) -> None:
+    with pytest.raises(VideoError) as error, fill_folder(tmp_path) as draft:
+        (draft / "a.png").touch()
+        (draft / "b.png").touch()
+        (tmp_path / "b.png").write_text("mine")
+    assert str(error.value) == f"{tmp_path}/b.png: already exists and is not overwritten; remove it or choose another folder"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("b.png", "mine")]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(5, "Input/output error")])
+def test_a_folder_whose_filling_stops_at_the_last_moment_is_empty_again(failure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def stop_at_b(path: Path, target: Path) -> Path:
+        if path.name == "b.png":
+            raise failure
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stop_at_b)
+    expected = KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else VideoError
+    with pytest.raises(expected) as error, fill_folder(tmp_path) as draft:
+        (draft / "a.png").touch()
+        (draft / "b.png").touch()
+    assert not list(tmp_path.iterdir())
+    if expected is VideoError:
+        assert str(error.value) == (
+            f"{tmp_path}: cannot be written (Input/output error); check the free space and permissions of {tmp_path}"
+        )
 
 
 def test_the_folder_to_write_to_must_exist(tmp_path: Path) -> None:

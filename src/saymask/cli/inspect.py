@@ -18,22 +18,21 @@ import typer
 import saymask
 from saymask.cli.output import say
 from saymask.errors import SaymaskError
-from saymask.lookup import TABLES
+from saymask.lookup import MODELS, TABLES
 from saymask.runtime import DTYPES, Runtime
 
 if TYPE_CHECKING:
     import torch
 
-LISTED = ("model", "dataset", "recipe", "format")
-BUNDLED = ("toy",)
-GIB = 1 << 30
+_GIB = 1 << 30
+_REINSTALL = "the installation is damaged: run `pip install --force-reinstall saymask`"
 
 
 def list_names() -> None:
     """Show the models, datasets, recipes and formats that can be named."""
-    for kind in LISTED:
+    for kind, table in TABLES.items():
         say(f"{kind}s")
-        for name, target in TABLES[kind].items():
+        for name, target in table.items():
             say(f"  {name:<16} {describe(target)}")
 
 
@@ -131,19 +130,25 @@ def _disk_space() -> Iterator[Finding]:
     cache = Path(HF_HUB_CACHE)
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    remedy = None if free >= GIB else "downloads need room: free some, or point the environment variable HF_HOME at another disk"
-    yield Finding("model cache", f"{cache}: {free / GIB:.1f} GiB free", remedy)
+    remedy = None if free >= _GIB else "downloads need room: free some, or point the environment variable HF_HOME at another disk"
+    yield Finding("model cache", f"{cache}: {free / _GIB:.1f} GiB free", remedy)
 
 
 def _bundled_weights() -> Iterator[Finding]:
-    for name in BUNDLED:
-        try:
-            from saymask.models.checkpoints import bundled_folder, load_model
+    subject = "models"
+    try:
+        from saymask.models.checkpoints import bundled_folder, load_model
 
-            load_model(name, Runtime("cpu"))
-            digest = hashlib.sha256((bundled_folder(name) / "model.safetensors").read_bytes()).hexdigest()
-            yield Finding(f"model {name}", f"loads; sha256 {digest}")
-        except SaymaskError as error:
-            yield Finding(f"model {name}", str(error), "the installation is damaged: run `pip install --force-reinstall saymask`")
-        except ImportError as error:
-            yield Finding(f"model {name}", f"cannot be loaded ({error})", "mend what is bad above; if nothing is, reinstall transformers")
+        folders = {name: bundled_folder(name) for name in MODELS if bundled_folder(name).is_dir()}
+        if not folders:
+            yield Finding(subject, "no weights in the package", _REINSTALL)
+        for name, folder in folders.items():
+            subject = f"model {name}"
+            try:
+                load_model(name, Runtime("cpu"))
+                digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+                yield Finding(subject, f"loads; sha256 {digest}")
+            except SaymaskError as error:
+                yield Finding(subject, str(error), _REINSTALL)
+    except ImportError as error:
+        yield Finding(subject, f"cannot be loaded ({error})", "mend what is bad above; if nothing is, reinstall transformers")

@@ -6,6 +6,7 @@ Results go to standard output, everything about the work itself (notices, warnin
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Protocol
 
 import typer
 
-from saymask.video.atomic import new_folder
+from saymask.errors import ConfigError, VideoError
+from saymask.video.atomic import fill_folder, new_folder
 
 
 def say(text: str) -> None:
@@ -55,22 +57,45 @@ def progress_bar(label: str) -> Iterator[Update]:
 
 
 def free_folder(wanted: Path) -> Path:
-    """Return `wanted`, or its first numbered sibling (name-2, name-3, …) that does not exist or is an empty folder."""
+    """Choose the output folder as `first_free` does, and say so if it is not the wanted one."""
+    free = first_free(wanted)
+    if free != wanted.resolve():
+        note(f"{shown(wanted.resolve())} is taken; writing to {shown(free)}")
+    return free
+
+
+def first_free(wanted: Path) -> Path:
+    """Return `wanted`, or its first numbered sibling (name-2, name-3, …) that does not exist or is an empty folder.
+
+    Raises:
+        ConfigError: the root of the disk, which has no siblings and belongs to nobody.
+        VideoError: the folder could not be written to.
+    """
     wanted = wanted.resolve()
+    if wanted == wanted.parent:
+        raise ConfigError(f"-o {wanted}: the root of the disk cannot be an output folder; name a folder in it")
     numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
     free = next(path for path in itertools.chain([wanted], numbered) if not path.exists() or (path.is_dir() and not any(path.iterdir())))
-    if free != wanted:
-        note(f"{shown(wanted)} is not empty; writing to {shown(free)}")
+    _require_writable(free)
     return free
+
+
+def _require_writable(final: Path) -> None:
+    """Try it: permission bits say nothing about a disk that is mounted read-only or lent by another machine."""
+    try:
+        existing = next(path for path in (final, *final.parents) if path.exists())
+        with tempfile.TemporaryDirectory(prefix=".saymask-", dir=existing):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise VideoError(f"{final}: cannot be written ({reason}); choose another folder with -o") from None
 
 
 @contextmanager
 def output_folder(final: Path) -> Iterator[Path]:
     """Give a hidden folder to fill, which becomes `final` (from `free_folder`) when the block ends without an exception."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    if final.exists():
-        final.rmdir()  # free, so empty: it gives way to the filled one
-    with new_folder(final) as draft:
+    with fill_folder(final) if final.exists() else new_folder(final) as draft:
         yield draft
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from saymask import records
-from saymask.cli.output import free_folder, note, output_folder, progress_bar, report_error, say, shown
-from saymask.errors import ConfigError, SaymaskError
+from saymask.cli.output import first_free, free_folder, note, output_folder, progress_bar, report_error, say, shown
+from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
 from saymask.models.prompts import check_template
 from saymask.runtime import Runtime
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 
 OUT = Path("saymask-out")
 
-ModelOption = Annotated[str, typer.Option("-m", "--model", help="A name of `saymask list`, or a folder of weights.")]
+
+def _check_model(model: str) -> str:
+    """Refuse the empty name, which as a path would mean the working folder."""
+    if not model.strip():
+        raise ConfigError("-m is empty; give a name of `saymask list` or a folder")
+    return model
+
+
+ModelOption = Annotated[str, typer.Option("-m", "--model", callback=_check_model, help="A name of `saymask list`, or a folder of weights.")]
 AnswerOption = Annotated[
     Literal["forced", "generate"],
     typer.Option(help="forced: always segment; generate: let the model answer, and perhaps say that there is none."),
@@ -35,7 +44,10 @@ def segment(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, an image, a folder of frames or of videos, or a quoted glob.")],
     queries: Annotated[list[str], typer.Argument(metavar="QUERY", help='What to look for: "the red fish".', show_default=False)],
     model: ModelOption = "toy",
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; saymask-out/<name> if not given.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Output folder; with several sources one folder in it for each. saymask-out/<name> if not given."),
+    ] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated names of `saymask list`.")] = "overlay,png",
     template: Annotated[
         str,
@@ -48,22 +60,30 @@ def segment(
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger frames.")] = ReadLimits.max_pixels,
 ) -> None:
     """Segment what the queries name, on every frame."""
-    check_queries(queries)
-    names = parse_formats(formats)
+    if not source.strip():
+        raise ConfigError("SOURCE is empty; give a video, an image or a folder")
+    _check_queries(queries)
+    names = _parse_formats(formats)
     check_template(template)
     from saymask.models.checkpoints import load_model
     from saymask.video.reader import find_sources, open_source
 
     limits = ReadLimits(max_pixels, max_frames)
     paths = find_sources(source)
+    only_folder = out if len(paths) == 1 else None
+    first_free(only_folder or (out or OUT) / paths[0].absolute().stem)  # before a model is loaded for nothing
     segmenter = load_model(model, Runtime.choose(device, dtype))
-    warn_unknown_words(segmenter, queries)
+    _warn_unknown_words(segmenter, queries)
+    notices: set[str] = set()
     failed = 0
     for path in paths:
         try:
-            prediction = ask(open_source(path, limits), segmenter, queries, template, answer)
-            wanted = out if out and len(paths) == 1 else (out or OUT) / prediction.video.name
-            report(prediction, save(prediction, wanted, names))
+            with _disk_trouble_named(path):
+                video = open_source(path, limits)
+                _note_once(segmenter.notice(video), notices)
+                prediction = ask(video, segmenter, queries, template, answer)
+                written = _save(prediction, only_folder or (out or OUT) / video.name, names)
+            report(prediction, written)
         except SaymaskError as error:
             if len(paths) == 1:
                 raise
@@ -74,16 +94,36 @@ def segment(
 
 
 def ask(video: Video, segmenter: Segmenter, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> Prediction:
-    """Ask one video all queries, with the model's notice (if it has one for such a video) and a progress bar."""
+    """Ask one video all queries, with a progress bar."""
     from saymask.pipeline import VideoSession
 
-    if notice := segmenter.notice(video):
-        note(notice)
     with VideoSession(video, segmenter) as session, progress_bar(video.name) as progress:
         return session.segment(queries, template=template, answer=answer, progress=progress)
 
 
-def save(prediction: Prediction, wanted: Path, formats: Sequence[str]) -> list[Path]:
+@contextmanager
+def _disk_trouble_named(source: Path) -> Iterator[None]:
+    """Turn what the disk refuses while a source is worked on into an error about that source, so that the others can go on."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # nobody reads the terminal any more: that concerns all sources
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error)
+        raise VideoError(
+            f"{source}: stopped ({where}{reason}); check that it can be read and that the output folder can be written"
+        ) from error
+
+
+def _note_once(notice: str | None, told: set[str]) -> None:
+    """Print what a model has to say about a video, unless it has said it about another one."""
+    if notice and notice not in told:
+        told.add(notice)
+        note(notice)
+
+
+def _save(prediction: Prediction, wanted: Path, formats: Sequence[str]) -> list[Path]:
     """Write all formats into a folder that appears only when it is complete; return the paths in it."""
     final = free_folder(wanted)
     with progress_bar(f"writing {', '.join(formats)}"), output_folder(final) as draft:
@@ -95,19 +135,19 @@ def report(prediction: Prediction, written: Sequence[Path]) -> None:
     """Say on how many frames each query has a mask, and what was written where."""
     total = prediction.video.num_frames
     for result in prediction.results:
-        found = f"mask on {frames_with_mask(result, total)} of {total} frame{'s' if total > 1 else ''}"
+        found = f"mask on {_frames_with_mask(result, total)} of {total} frame{'s' if total > 1 else ''}"
         said = f"; it said: {result.text}" if result.notes.get("answer") == "generate" else ""
         say(f'"{result.query}": {found}{said}')
     for path in written:
         say(f"wrote {shown(path)}")
 
 
-def frames_with_mask(result: QueryResult, num_frames: int) -> int:
+def _frames_with_mask(result: QueryResult, num_frames: int) -> int:
     """Count the frames on which any object of the query has a pixel."""
     return sum(any(masklet.rle_T[i].area > 0 for masklet in result.masklets) for i in range(num_frames))
 
 
-def check_queries(queries: Sequence[str]) -> None:
+def _check_queries(queries: Sequence[str]) -> None:
     """Refuse what cannot be a question before anything is loaded.
 
     Raises:
@@ -115,11 +155,11 @@ def check_queries(queries: Sequence[str]) -> None:
     """
     records.check_queries(queries)
     for number, query in enumerate(queries, 1):
-        if is_file(query):
+        if _is_file(query):
             raise ConfigError(f'query {number} is the file {query!r}; quote a glob: saymask segment "*.mp4" "the red fish"')
 
 
-def is_file(text: str) -> bool:
+def _is_file(text: str) -> bool:
     """Whether the text names a file; a long sentence is no valid name and no error either."""
     try:
         return Path(text).is_file()
@@ -127,7 +167,7 @@ def is_file(text: str) -> bool:
         return False
 
 
-def parse_formats(formats: str) -> list[str]:
+def _parse_formats(formats: str) -> list[str]:
     """Split and check `--format`.
 
     Raises:
@@ -142,7 +182,7 @@ def parse_formats(formats: str) -> list[str]:
     return names
 
 
-def warn_unknown_words(segmenter: Segmenter, queries: Sequence[str]) -> None:
+def _warn_unknown_words(segmenter: Segmenter, queries: Sequence[str]) -> None:
     """Name the words that the model has never seen."""
     words = dict.fromkeys(word for query in queries for word in segmenter.unknown_words(query))
     if words:

@@ -22,14 +22,18 @@ def train(
 ) -> None:
     """Train a model; a run that was stopped goes on with --resume."""
     config = resolve(recipe, "recipe")().override(overrides or [])
-    wanted = out or Path("runs") / recipe
-    folder = wanted if resume else free_folder(wanted)
+    runtime = Runtime.choose(device)
+    from saymask.training.loop import require_resumable
     from saymask.training.loop import train as run
 
+    folder = out or Path("runs") / recipe
+    if resume:
+        require_resumable(folder)
+    else:
+        folder = free_folder(folder)
     note(f"training {recipe} in {shown(folder)}; losses go to {shown(folder / 'log.jsonl')}")
     try:
         with progress_bar(recipe) as update:
-            runtime = Runtime.choose(device)
             model = run(config, folder, resume, runtime, lambda step, steps, means: update(step, steps, f"loss {means['loss']:.3f}"))
     except KeyboardInterrupt:
         note(f"go on with the same command and -o {shown(folder)} --resume")

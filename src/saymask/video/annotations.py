@@ -20,9 +20,10 @@ from saymask.video.masks import rle_to_coco
 
 
 def write_coco(prediction: Prediction, directory: Path) -> Path:
-    """COCO instances, coco.json: an image per frame, an annotation per object and frame where it has pixels; `track_id` ties them together.
+    """COCO instances, coco.json: an image per frame, an annotation per object and frame.
 
-    Loads with `pycocotools.coco.COCO`. Segmentations are compressed RLE, whose `counts` are a string.
+    A frame where an object has no pixels gets no annotation; `track_id` ties an object's annotations together. Loads with
+    `pycocotools.coco.COCO`. Segmentations are compressed RLE, whose `counts` are a string.
     """
     video = prediction.video
     annotations: list[dict[str, Any]] = []
@@ -51,7 +52,7 @@ def write_coco(prediction: Prediction, directory: Path) -> Path:
 
 
 def write_ytvis(prediction: Prediction, directory: Path) -> Path:
-    """YouTube-VIS, ytvis.json: one video, per object a list with an RLE for every frame, null where it has no pixels."""
+    """YouTube-VIS, ytvis.json: per object a list with an RLE for every frame, null where it is gone."""
     video = prediction.video
     annotations = [
         {
@@ -80,7 +81,9 @@ def write_ytvis(prediction: Prediction, directory: Path) -> Path:
 
 
 def write_npz(prediction: Prediction, directory: Path) -> Path:
-    """Masks as packed bits, masks.npz, with `shape` (N, T, H, W), `timestamps` (T) and for each object its `queries` and `obj_ids`.
+    """Masks as packed bits, masks.npz, with their shape, timestamps, queries and object ids.
+
+    `shape` is (N, T, H, W), `timestamps` (T); `queries` and `obj_ids` have one entry per object.
 
     To unpack:
         z = np.load("masks.npz")

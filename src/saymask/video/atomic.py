@@ -1,6 +1,6 @@
 """All or nothing: a file or folder appears under its name only when it is complete.
 
-The work goes into a hidden sibling that is renamed at the end; an error or Ctrl-C removes it. What already exists is never replaced.
+The work goes into a hidden draft that is renamed at the end; an error or Ctrl-C removes it. What already exists is never replaced.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def new_file(path: Path) -> Iterator[Path]:
         _refuse_existing(path)
         draft.rename(path)
     except OSError as error:
-        raise _not_writable(path, error) from None
+        raise _not_writable(path, error, path.parent) from None
     finally:
         draft.unlink(missing_ok=True)
 
@@ -46,7 +46,37 @@ def new_folder(path: Path) -> Iterator[Path]:
         _refuse_existing(path)
         draft.rename(path)
     except OSError as error:
-        raise _not_writable(path, error) from None
+        raise _not_writable(path, error, path.parent) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def fill_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; what it holds moves into `path` when the block ends without an exception.
+
+    `path` exists and is empty. It stays the folder that it is, because somebody may stand in it; after an error it is empty again.
+
+    Raises:
+        VideoError: something else has put files of the same names there, or the disk refuses (full, no permission).
+    """
+    draft = path / f".partial-{os.getpid()}"
+    children: list[Path] = []
+    try:
+        draft.mkdir()
+        yield draft
+        children = sorted(draft.iterdir())
+        for child in children:
+            _refuse_existing(path / child.name)
+        for child in children:
+            child.rename(path / child.name)
+    except BaseException as error:
+        for child in children:
+            if not child.exists():
+                (path / child.name).rename(child)
+        if isinstance(error, OSError):
+            raise _not_writable(path, error, path) from None
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -59,8 +89,8 @@ def _draft_of(path: Path) -> Path:
     return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
 
 
-def _not_writable(path: Path, error: OSError) -> VideoError:
-    return VideoError(f"{path}: cannot be written ({error.strerror or error}); check the free space and permissions of {path.parent}")
+def _not_writable(path: Path, error: OSError, folder: Path) -> VideoError:
+    return VideoError(f"{path}: cannot be written ({error.strerror or error}); check the free space and permissions of {folder}")
 
 
 def _refuse_existing(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-SIGNATURES = {"mov": (4, b"ftyp"), "matroska": (0, b"\x1a\x45\xdf\xa3"), "avi": (0, b"RIFF"), "gif": (0, b"GIF8")}
+_SIGNATURES = {"mov": (4, b"ftyp"), "matroska": (0, b"\x1a\x45\xdf\xa3"), "avi": (0, b"RIFF"), "gif": (0, b"GIF8")}
 _UNKNOWN_RIFF_SIZE = 0xFFFF_FFFF
 _EBML_SEGMENT = b"\x18\x53\x80\x67"
 
@@ -21,7 +21,7 @@ def looks_like_video(path: Path) -> bool:
     """Whether the first bytes are those of a container the reader knows, however damaged the rest."""
     with path.open("rb") as file:
         head = file.read(12)
-    return any(head[offset : offset + len(magic)] == magic for offset, magic in SIGNATURES.values())
+    return any(head[offset : offset + len(magic)] == magic for offset, magic in _SIGNATURES.values())
 
 
 def is_cut_off(path: Path, container_format: str, stream: VideoStream) -> bool:

@@ -6,6 +6,8 @@ Everything is drawn on uint8 frame_HWC arrays in place, at the frame's own size;
 from __future__ import annotations
 
 import bisect
+import string
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -111,6 +113,27 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     loaded = ImageFont.load_default(size)
     assert isinstance(loaded, ImageFont.FreeTypeFont)
     return loaded
+
+
+def legible(text: str, otherwise: str) -> str:
+    """The text as the bundled font can show it: as it is, else without accents, else (of another script) `otherwise`."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return next((candidate for candidate in (text, plain) if _has_glyphs(candidate)), otherwise)
+
+
+def _has_glyphs(text: str) -> bool:
+    """Whether the font has every letter; what it lacks it draws like a character that never exists: as a box."""
+    box = _glyph("\ufffe")
+    letters = set(text) - set(string.whitespace)
+    return bool(letters) and all(_glyph(letter) != box for letter in letters)
+
+
+def _glyph(letter: str) -> bytes:
+    """Pixels of one letter."""
+    picture = Image.new("1", (40, 40))
+    ImageDraw.Draw(picture).text((8, 8), letter, font=font(20), fill=1)
+    return picture.tobytes()
 
 
 def fit(text: str, typeface: ImageFont.FreeTypeFont, width: float, max_lines: int) -> list[str]:

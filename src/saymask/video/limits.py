@@ -19,10 +19,14 @@ class ReadLimits:
         """Raises VideoError if a frame of this size is over `max_pixels`."""
         if width * height > self.max_pixels:
             raise VideoError(
-                f"{path}: frames of {width}x{height} are over the limit of {self.max_pixels} pixels; scale it down or raise max_pixels"
+                f"{path}: frames of {width}x{height} are over the limit of {self.max_pixels} pixels; "
+                "scale it down or raise the limit (--max-pixels in the command line, ReadLimits in Python)"
             )
 
     def check_count(self, path: Path, num_frames: int) -> None:
         """Raises VideoError if there are more than `max_frames` frames."""
         if num_frames > self.max_frames:
-            raise VideoError(f"{path}: more than {self.max_frames} frames; cut it into parts or raise max_frames")
+            raise VideoError(
+                f"{path}: more than {self.max_frames} frames; "
+                "cut it into parts or raise the limit (--max-frames in the command line, ReadLimits in Python)"
+            )

@@ -2,12 +2,14 @@
 
 `find_sources` says which sources a path stands for; `open_source` opens one of them as a `Video`, whatever it is. What a file contains
 decides, not how it is named. Frames are RGB uint8 frames_THWC at the source's own size and times, decoded when asked for.
+A leading ~ is the home folder: a shell leaves it in a quoted glob.
 """
 
 from __future__ import annotations
 
 import difflib
 import glob
+import os
 import re
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from saymask.video.stills import IMAGE_SUFFIXES, image_files, is_image, natural_
 
 __all__ = ["ReadLimits", "find_sources", "open_source"]
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".3gp")
+_VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".3gp")
 
 
 def open_source(source: str | Path, limits: ReadLimits = ReadLimits()) -> Video:  # noqa: B008 (frozen)
@@ -28,7 +30,7 @@ def open_source(source: str | Path, limits: ReadLimits = ReadLimits()) -> Video:
     Raises:
         VideoError: "path: reason; remedy" for anything that cannot be read or is over a limit.
     """
-    path = Path(source)
+    path = Path(os.path.expanduser(source))
     if not path.exists():
         raise _not_found(path)
     if path.is_dir():
@@ -54,6 +56,7 @@ def find_sources(pattern: str) -> list[Path]:
     """
     if re.match(r"[a-z][a-z0-9+.-]+://", pattern, re.IGNORECASE):
         raise VideoError(f"{pattern}: addresses are not fetched; download the video and give its path")
+    pattern = os.path.expanduser(pattern)
     path = Path(pattern)
     if path.is_dir():
         return _sources_in(path)
@@ -71,7 +74,7 @@ def find_sources(pattern: str) -> list[Path]:
 
 def _sources_in(folder: Path) -> list[Path]:
     inside = [path for path in sorted(folder.iterdir(), key=natural_key) if not path.name.startswith(".")]
-    videos = [path for path in inside if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES]
+    videos = [path for path in inside if path.is_file() and path.suffix.lower() in _VIDEO_SUFFIXES]
     if image_files(folder):
         if videos:
             either = f"'{folder}/*{videos[0].suffix}' for the videos, or move the images to a folder of their own"
@@ -84,7 +87,7 @@ def _sources_in(folder: Path) -> list[Path]:
 
 
 def _is_source(path: Path) -> bool:
-    return bool(image_files(path)) if path.is_dir() else path.suffix.lower() in VIDEO_SUFFIXES + IMAGE_SUFFIXES
+    return bool(image_files(path)) if path.is_dir() else path.suffix.lower() in _VIDEO_SUFFIXES + IMAGE_SUFFIXES
 
 
 def _not_found(path: Path) -> VideoError:

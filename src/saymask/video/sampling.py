@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NUM_LOCAL = 3
+_NUM_LOCAL = 3
 """Frames of a training clip that lie close together: the start frame and one neighbour on each side."""
 
 
@@ -86,12 +86,12 @@ def refer_clip(num_frames: int, start: int, num_samples: int, rng: random.Random
     _require_frames(num_frames)
     if not 0 <= start < num_frames:
         raise ValueError(f"start frame {start} is outside a video of {num_frames} frames")
-    if num_samples < NUM_LOCAL:
-        raise ValueError(f"a training clip has at least {NUM_LOCAL} frames, asked for {num_samples}")
+    if num_samples < _NUM_LOCAL:
+        raise ValueError(f"a training clip has at least {_NUM_LOCAL} frames, asked for {num_samples}")
     first = max(0, start - rng.randint(1, 3))
     last = min(num_frames - 1, start + rng.randint(1, 3))
     outside = [*range(first), *range(last, num_frames)]
-    wanted = num_samples - NUM_LOCAL
+    wanted = num_samples - _NUM_LOCAL
     if len(outside) > wanted:
         others = rng.sample(outside, wanted)
     elif num_frames >= wanted:

@@ -18,7 +18,7 @@ from saymask.records import Video
 from saymask.video.limits import ReadLimits
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-FOLDER_FPS = 24.0
+_FOLDER_FPS = 24.0
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _PAGED_FORMATS = ("PNG", "WEBP", "TIFF")  # an MPO's further images are previews or a second lens, not frames
 _DAMAGE = (OSError, SyntaxError, ValueError)  # what Pillow raises for broken files
@@ -61,7 +61,7 @@ def open_image(path: Path, limits: ReadLimits) -> Video:
         height=height,
         width=width,
         timestamps_T=np.zeros(1),
-        duration=1 / FOLDER_FPS,
+        duration=1 / _FOLDER_FPS,
         read=lambda frame_idx: np.repeat(_decode(path)[None], len(frame_idx), axis=0),
         frame_names=(path.stem,),
     )
@@ -101,8 +101,8 @@ def open_frames(folder: Path, limits: ReadLimits) -> Video:
         source=str(folder),
         height=height,
         width=width,
-        timestamps_T=np.arange(len(paths)) / FOLDER_FPS,
-        duration=len(paths) / FOLDER_FPS,
+        timestamps_T=np.arange(len(paths)) / _FOLDER_FPS,
+        duration=len(paths) / _FOLDER_FPS,
         read=read,
         frame_names=tuple(path.stem for path in paths),
     )

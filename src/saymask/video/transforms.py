@@ -40,7 +40,7 @@ def longest_side(height: int, width: int, size: int) -> tuple[int, int]:
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
-def shortest_side(height: int, width: int, size: int) -> tuple[int, int]:
+def _shortest_side(height: int, width: int, size: int) -> tuple[int, int]:
     """Size (h, w) after scaling the shortest side to `size`; the other one is rounded down."""
     if height <= width:
         return size, int(size * width / height)
@@ -76,7 +76,7 @@ def for_vision_tower(frames: Tensor, size: int, mean: Sequence[float], std: Sequ
     Returns:
         float32 images (..., 3, size, size).
     """
-    h, w = shortest_side(frames.shape[-3], frames.shape[-2], size)
+    h, w = _shortest_side(frames.shape[-3], frames.shape[-2], size)
     resized = _resize(frames, (h, w), "bicubic")
     top, left = (h - size) // 2, (w - size) // 2
     cropped = resized[..., top : top + size, left : left + size]

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from saymask.errors import VideoError
 from saymask.records import Prediction, Video
 from saymask.video.atomic import new_file, new_folder
-from saymask.video.drawing import Legend, contour_width, draw_mask, fit, font, query_colour
+from saymask.video.drawing import Legend, contour_width, draw_mask, fit, font, legible, query_colour
 from saymask.video.encoder import write_video
 from saymask.video.masks import MAX_LABELS, davis_palette, label_map
 
@@ -29,7 +29,10 @@ _MARGIN = 12
 
 
 def write_overlay(prediction: Prediction, directory: Path) -> Path:
-    """Every query in its colour over the video, with a legend: overlay.mp4 at the source's times, overlay.png for one frame."""
+    """Every query in its colour over the video, with a legend: overlay.mp4, or overlay.png for an image.
+
+    The video keeps the source's times. The legend leaves out accents that its font lacks and calls a query of another script "query N".
+    """
     video = prediction.video
     legend = Legend(_legend_texts(prediction), video.height, video.width)
     if video.num_frames == 1:
@@ -43,7 +46,10 @@ def write_overlay(prediction: Prediction, directory: Path) -> Path:
 
 
 def write_png(prediction: Prediction, directory: Path) -> Path:
-    """Masks as images: png/<query-slug>/<obj_id>/<frame name>.png, 255 inside the object, 0 outside; no objects, an empty folder."""
+    """Masks as images: png/<query>/<obj_id>/<frame name>.png, 255 inside the object, 0 outside.
+
+    A query without objects has an empty folder; `query_slugs` names the folders.
+    """
     path = directory / "png"
     slugs = query_slugs([result.query for result in prediction.results])
     with new_folder(path) as draft:
@@ -58,9 +64,10 @@ def write_png(prediction: Prediction, directory: Path) -> Path:
 
 
 def write_davis(prediction: Prediction, directory: Path) -> Path:
-    """DAVIS label maps: davis/<frame name>.png with the DAVIS palette; label i + 1 is object i of `Prediction.objects()`.
+    """DAVIS label maps: davis/<frame name>.png, one number per object, with the DAVIS palette.
 
-    Where objects overlap, the first one keeps the pixel: a label map holds one object per pixel.
+    Label i + 1 is object i of `Prediction.objects()`. Where objects overlap, the first one keeps the pixel: a label map
+    holds one object per pixel.
 
     Raises:
         VideoError: more objects than a palette image can number.
@@ -79,7 +86,10 @@ def write_davis(prediction: Prediction, directory: Path) -> Path:
 
 
 def write_sheet(prediction: Prediction, directory: Path) -> Path:
-    """A contact sheet, sheet.png: up to eight frames from the first to the last, one row per query."""
+    """A contact sheet, sheet.png: up to eight frames from the first to the last, one row per query.
+
+    A query or name that the font cannot show is replaced as in the overlay.
+    """
     video = prediction.video
     shown = np.unique(np.linspace(0, video.num_frames - 1, _SHEET_FRAMES).round().astype(int)).tolist()
     scale = _THUMB / max(video.height, video.width)
@@ -92,7 +102,7 @@ def write_sheet(prediction: Prediction, directory: Path) -> Path:
     top = 2 * _MARGIN + text_height + small_height
     sheet = Image.new("RGB", (width, top + row_height * len(prediction.results)), (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
-    about = f"{video.name}: {video.num_frames} frames, {video.width} x {video.height}"
+    about = f"{legible(video.name, 'video')}: {video.num_frames} frames, {video.width} x {video.height}"
     draw.text((_MARGIN, _MARGIN), fit(about, title_font, width - 2 * _MARGIN, 1)[0], font=title_font, fill=(20, 20, 20))
     for column, index in enumerate(shown):
         left = _MARGIN + column * (thumb_width + 4)
@@ -129,11 +139,12 @@ def query_slugs(queries: Sequence[str]) -> list[str]:
 
 
 def _legend_texts(prediction: Prediction) -> list[str]:
-    """The queries, with a word for those that have no pixel in any frame."""
+    """The queries as the font can show them, with a word for those that have no pixel in any frame."""
     texts = []
-    for result in prediction.results:
+    for number, result in enumerate(prediction.results, start=1):
         found = any(rle.area for masklet in result.masklets for rle in masklet.rle_T)
-        texts.append(result.query if found else f"{result.query} (nothing found)")
+        query = legible(result.query, f"query {number}")
+        texts.append(query if found else f"{query} (nothing found)")
     return texts
 
 
