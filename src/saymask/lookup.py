@@ -15,6 +15,7 @@ from saymask.errors import UnknownName
 
 MODELS: dict[str, str] = {
     "toy": "saymask.models.checkpoints:load_bundled_toy",
+    "videolisa-3.8b": "saymask.models.release_download:load_videolisa_3_8b",
 }
 DATASETS: dict[str, str] = {
     "toyworld": "saymask.data.toyworld:load_toyworld",

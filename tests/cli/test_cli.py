@@ -60,7 +60,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
             progress(1, 1)
             return half_found(self.video, queries)
 
-    def load_model(name, runtime):
+    def load_model(name, runtime, vision_tower=None):
         stage.calls.append(("load", name, runtime.device, runtime.dtype))
         stage.during_load()
         return FakeSegmenter()

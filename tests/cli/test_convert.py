@@ -12,6 +12,7 @@ from saymask.cli.convert import convert
 from saymask.errors import CheckpointError, VideoError
 from saymask.models.checkpoints import load_model
 from saymask.models.release_loading import load_release
+from saymask.models.videolisa import VideoLisaModel
 from saymask.runtime import Runtime
 
 FAKE = runpy.run_path(str(Path(__file__).parents[2] / "bench/fake_release.py"))
@@ -57,4 +58,15 @@ def test_a_failure_leaves_nothing(release, tmp_path):
     (release[0] / "tokenizer.model").unlink()
     result = run(release[0], tmp_path / "ours")
     assert isinstance(result.exception, CheckpointError)
+    assert [path.name for path in tmp_path.iterdir()] == ["release"]
+
+
+def test_ctrl_c_while_writing_leaves_nothing(release, tmp_path, monkeypatch):
+    def interrupted(self, folder):
+        Path(folder).mkdir(exist_ok=True)
+        (Path(folder) / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VideoLisaModel, "save_pretrained", interrupted)
+    assert run(release[0], tmp_path / "ours").exit_code != 0
     assert [path.name for path in tmp_path.iterdir()] == ["release"]

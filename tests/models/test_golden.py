@@ -1,7 +1,6 @@
 """The network computes what the reference computes: every intermediate of the tiny golden model (tests/golden/videolisa/README.md)."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from saymask.models.released import our_name
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.visual import sparse_dense_tokens
 from saymask.video.transforms import Geometry
@@ -17,56 +17,6 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "videolisa"
 IO = np.load(GOLDEN / "tiny_io.npz")
 LOSSES = np.load(GOLDEN / "losses.npz")
 NUMBERS = json.loads((GOLDEN / "tiny_model.json").read_text())
-
-PARTS = (
-    ("model.mm_projector.", "visual.projector."),
-    ("model.vision_tower.vision_tower.vision_model.", "visual.tower."),
-    ("model.text_hidden_fcs.0.", "prompt_projector."),
-    ("model.visual_model.image_encoder.", "mask_head.sam.vision_encoder."),
-    (
-        "model.visual_model.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
-        "mask_head.sam.shared_image_embedding.positional_embedding",
-    ),
-    ("model.visual_model.prompt_encoder.", "mask_head.sam.prompt_encoder."),
-    ("model.visual_model.mask_decoder.", "mask_head.sam.mask_decoder."),
-    ("lm_head.", "language_model.lm_head."),
-    ("model.", "language_model.model."),
-)
-"""Prefixes, the special before the general."""
-
-SAM_PIECES = (
-    (r"\.patch_embed\.proj\.", ".patch_embed.projection."),
-    (r"\.blocks\.", ".layers."),
-    (r"\.neck\.0\.", ".neck.conv1."),
-    (r"\.neck\.1\.", ".neck.layer_norm1."),
-    (r"\.neck\.2\.", ".neck.conv2."),
-    (r"\.neck\.3\.", ".neck.layer_norm2."),
-    (r"\.point_embeddings\.", ".point_embed."),
-    (r"\.mask_downscaling\.0\.", ".mask_embed.conv1."),
-    (r"\.mask_downscaling\.1\.", ".mask_embed.layer_norm1."),
-    (r"\.mask_downscaling\.3\.", ".mask_embed.conv2."),
-    (r"\.mask_downscaling\.4\.", ".mask_embed.layer_norm2."),
-    (r"\.mask_downscaling\.6\.", ".mask_embed.conv3."),
-    (r"\.norm_final_attn\.", ".layer_norm_final_attn."),
-    (r"\.norm(\d)\.", r".layer_norm\1."),
-    (r"\.output_upscaling\.0\.", ".upscale_conv1."),
-    (r"\.output_upscaling\.1\.", ".upscale_layer_norm."),
-    (r"\.output_upscaling\.3\.", ".upscale_conv2."),
-    # Three-layer perceptrons: first, middle, last.
-    (r"(hypernetworks_mlps\.\d|iou_prediction_head)\.layers\.0\.", r"\1.proj_in."),
-    (r"(hypernetworks_mlps\.\d|iou_prediction_head)\.layers\.1\.", r"\1.layers.0."),
-    (r"(hypernetworks_mlps\.\d|iou_prediction_head)\.layers\.2\.", r"\1.proj_out."),
-)
-
-
-def our_name(released: str) -> str:
-    """Name of a released tensor in `VideoLisaModel`."""
-    prefix, ours = next((prefix, ours) for prefix, ours in PARTS if released.startswith(prefix))
-    name = ours + released.removeprefix(prefix)
-    if name.startswith("mask_head."):
-        for pattern, replacement in SAM_PIECES:
-            name = re.sub(pattern, replacement, name)
-    return name
 
 
 def golden_model(**text_changes) -> VideoLisaModel:

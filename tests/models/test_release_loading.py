@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 from sentencepiece import sentencepiece_model_pb2
 
-from saymask.errors import CheckpointError
-from saymask.models import prompts, release_download
+from saymask.errors import CheckpointError, ConfigError
+from saymask.models import checkpoints, prompts, release_download
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.release_download import load_hub, load_videolisa_3_8b
 from saymask.models.release_files import weight_files
@@ -174,6 +174,29 @@ def test_no_code_of_a_file_is_run(release, capsys):
 def test_our_layout_is_no_release(release, segmenter, tmp_path):
     save_model(segmenter.model, segmenter.processor, tmp_path / "ours")
     assert (is_release(release[0]), is_release(tmp_path / "ours"), is_release(tmp_path)) == (True, False, False)
+
+
+# -- by name, folder or repository -----------------------------------------------------------------------------------------------------
+
+
+def test_load_model_knows_the_layout(release):
+    folder, tower = release
+    assert load_model(folder, Runtime("cpu")).model.dtype == torch.bfloat16
+    elsewhere = tower.rename(tower.with_name("elsewhere"))
+    assert load_model(str(folder), Runtime("cpu"), str(elsewhere)).name == "model"
+
+
+def test_load_model_asks_the_hub_for_what_looks_like_a_repository(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkpoints, "load_hub", lambda *arguments: arguments)
+    assert load_model("owner/some-model.v2", CPU) == ("owner/some-model.v2", CPU, "owner/some-model.v2", None)
+
+
+@pytest.mark.parametrize("name", ["toy", "./no/such/folder"])
+def test_a_vision_tower_needs_released_weights(release, name):
+    expected = f"--vision-tower DIR (in Python: vision_tower=DIR) goes with a folder or repository of released weights; {name!r} is neither"
+    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+        load_model(name, CPU, release[1])
 
 
 # -- the numbers of the reference -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saymask.cli.output import free_folder, progress_bar, say, shown
-from saymask.cli.segment import OUT, AnswerOption, DeviceOption, DtypeOption, ModelOption
+from saymask.cli.segment import OUT, AnswerOption, DeviceOption, DtypeOption, ModelOption, VisionTowerOption
 from saymask.lookup import resolve
 from saymask.runtime import Runtime
 
@@ -22,13 +22,14 @@ def evaluate(
     answer: AnswerOption = "forced",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
+    vision_tower: VisionTowerOption = None,
 ) -> None:
     """Measure J, F and J&F; writes results.json."""
     from saymask.evaluation.run import format_table, run_eval
     from saymask.models.checkpoints import load_model
 
     resolve(dataset, "dataset")  # before a model is loaded for nothing
-    segmenter = load_model(model, Runtime.choose(device, dtype))
+    segmenter = load_model(model, Runtime.choose(device, dtype), vision_tower)
     folder = free_folder(out or OUT / f"eval-{dataset}-{split}")
     with progress_bar(f"{dataset} {split}") as progress:
         results = run_eval(dataset, split, segmenter, folder, limit=limit, answer=answer, progress=progress)

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 import saymask
-from saymask.cli import demo, evaluate, inspect, segment, train
+from saymask.cli import convert, demo, evaluate, inspect, segment, train
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 
@@ -73,6 +73,7 @@ app.command("list")(inspect.list_names)
 app.command("doctor")(inspect.doctor)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("convert")(convert.convert)
 
 
 def main() -> None:

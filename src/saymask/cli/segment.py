@@ -31,13 +31,20 @@ def _check_model(model: str) -> str:
     return model
 
 
-ModelOption = Annotated[str, typer.Option("-m", "--model", callback=_check_model, help="A name of `saymask list`, or a folder of weights.")]
+ModelOption = Annotated[
+    str, typer.Option("-m", "--model", callback=_check_model, help="A name of `saymask list`, a folder of weights, or a hub repository.")
+]
 AnswerOption = Annotated[
     Literal["forced", "generate"],
     typer.Option(help="forced: always segment; generate: let the model answer, and perhaps say that there is none."),
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the best one present if not given.")]
 DtypeOption = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the checkpoint's own if not given.")]
+
+VisionTowerOption = Annotated[
+    Path | None,
+    typer.Option("--vision-tower", metavar="DIR", exists=True, file_okay=False, help="Folder of the CLIP tower if not beside the weights."),
+]
 
 
 def segment(
@@ -56,6 +63,7 @@ def segment(
     answer: AnswerOption = "forced",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
+    vision_tower: VisionTowerOption = None,
     max_frames: Annotated[int, typer.Option(min=1, help="Refuse longer videos.")] = ReadLimits.max_frames,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger frames.")] = ReadLimits.max_pixels,
 ) -> None:
@@ -72,7 +80,7 @@ def segment(
     paths = find_sources(source)
     only_folder = out if len(paths) == 1 else None
     first_free(only_folder or (out or OUT) / paths[0].absolute().stem)  # before a model is loaded for nothing
-    segmenter = load_model(model, Runtime.choose(device, dtype))
+    segmenter = load_model(model, Runtime.choose(device, dtype), vision_tower)
     _warn_unknown_words(segmenter, queries)
     notices: set[str] = set()
     failed = 0

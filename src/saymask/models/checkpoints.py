@@ -1,29 +1,30 @@
-"""The only reader and writer of model weights. Loading is strict: every tensor is used and every parameter filled.
+"""From a name, a folder or a repository to a loaded model, and back to a folder. Strict: every tensor is used, every parameter filled.
 
-A saved model is a folder: `config.json`, `model.safetensors`, the tokenizer's files and, for published weights, a model card. Nothing is
-ever unpickled.
+A saved model is a folder: `config.json`, `model.safetensors`, the tokenizer's files and, for published weights, a model card. Folders in
+the released layout go to `release_loading`, repositories of the hub to `release_download`. No code from a file is ever run.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from safetensors import SafetensorError
-from torch import nn
 from transformers import AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
-from saymask.errors import CheckpointError, UnknownName
+from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import MODELS, resolve, suggest
 from saymask.models.auxiliary import AUX_PREFIX
 from saymask.models.base import Segmenter
+from saymask.models.release_download import load_hub
+from saymask.models.release_loading import TOWER_OPTION, is_release, load_release
+from saymask.models.strict import quiet_transformers, raise_unless_exact
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
@@ -31,24 +32,35 @@ from saymask.runtime import Runtime
 
 COPY_AGAIN = "copy the model folder again"
 
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+"""What a repository of the hub is called: owner/name."""
 
-def load_model(name_or_path: str | Path, runtime: Runtime | None = None) -> Segmenter:
-    """Load a bundled model by name, or a folder written by `save_model`, and place it.
+
+def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_tower: str | Path | None = None) -> Segmenter:
+    """Load a model by name, from a folder (ours or in the released layout) or from a repository of the hub, and place it.
 
     Args:
-        name_or_path: a name of `saymask list`, or a folder.
+        name_or_path: a name of `saymask list`, a folder, or a repository `owner/name`.
         runtime: device and dtype; without one the best device present and the checkpoint's own dtype.
+        vision_tower: for released weights, the folder of their CLIP tower if it is not beside them.
 
     Raises:
         UnknownName: neither a known name nor a folder.
-        CheckpointError: the folder is incomplete or its tensors do not fit.
+        CheckpointError: the folder is incomplete, its tensors do not fit, or the hub cannot be reached.
+        ConfigError: a vision tower for a model that has one of its own.
     """
     runtime = runtime or Runtime.choose()
-    if str(name_or_path) in MODELS:
-        return resolve(str(name_or_path), "model")(runtime)
-    folder = Path(name_or_path)
+    name, folder, tower = str(name_or_path), Path(name_or_path), Path(vision_tower) if vision_tower else None
+    if name in MODELS and tower is None:
+        return resolve(name, "model")(runtime)
+    if is_release(folder):
+        return load_release(folder, runtime, folder.name, tower)
+    if not folder.exists() and HUB_ID.fullmatch(name):
+        return load_hub(name, runtime, name, tower)
+    if tower is not None:
+        raise ConfigError(f"{TOWER_OPTION} goes with a folder or repository of released weights; {name!r} is neither")
     if not folder.is_dir():
-        raise UnknownName(f"unknown model {str(name_or_path)!r} (and no such folder); {suggest(str(name_or_path), MODELS)}")
+        raise UnknownName(f"unknown model {name!r} (and no such folder); {suggest(name, MODELS)}")
     return load_folder(folder, runtime, name=folder.name)
 
 
@@ -80,7 +92,7 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
         raise CheckpointError(
             f"{folder}/config.json: model_type {family!r} is not a saymask model; expected {VideoLisaConfig.model_type!r}"
         )
-    with _quiet_transformers():
+    with quiet_transformers():
         try:
             loaded: Any = VideoLisaModel.from_pretrained(
                 folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
@@ -94,37 +106,12 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
         except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
             raise CheckpointError(f"{folder}/tokenizer.json: cannot be read ({error!r}); {COPY_AGAIN}") from None
     model, info = loaded
-    _raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
+    raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
     try:
         processor = VideoLisaProcessor(tokenizer, model.config)
     except ValueError as error:
         raise CheckpointError(f"{folder}: {error}; {COPY_AGAIN}") from None
     return VideoLisaSegmenter(model.to(runtime.torch_device), processor, name, folder / "model.safetensors")
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Hold back transformers' progress bars and its own table of ill-fitting tensors; ours is an error."""
-    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bar:
-            transformers_logging.enable_progress_bar()
-
-
-def _raise_unless_exact(folder: Path, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[tuple]) -> None:
-    """Turn any difference between file and model into one error that names the tensors."""
-    problems = [f"missing {key}" for key in sorted(missing)]
-    problems += [f"unexpected {key}" for key in sorted(unexpected)]
-    problems += [f"wrong shape {key}: {list(found)} in the file, {list(wanted)} in the model" for key, found, wanted in sorted(mismatched)]
-    if problems:
-        shown = "\n  ".join(problems[:20])
-        more = f"\n  ... and {len(problems) - 20} more" if len(problems) > 20 else ""
-        raise CheckpointError(f"{folder}: the weights do not fit the configuration; nothing was loaded\n  {shown}{more}")
 
 
 def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -134,13 +121,16 @@ def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Pat
     """
     state = {key: value.to(dtype) for key, value in model.state_dict().items() if not key.startswith(AUX_PREFIX)}
     config = VideoLisaConfig.from_dict({**model.config.to_dict(), "aux_loss_weight": 0.0})
-    plain = VideoLisaModel(config)
-    nn.Module.to(plain, dtype)
-    plain.load_state_dict(state)
+    with init_empty_weights():
+        plain = VideoLisaModel(config)
+    plain.load_state_dict(state, assign=True)
     draft = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
-    with _quiet_transformers():
-        plain.save_pretrained(draft)
-    processor.tokenizer.save_pretrained(draft)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    try:
+        with quiet_transformers():
+            plain.save_pretrained(draft)
+        processor.tokenizer.save_pretrained(draft)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -103,7 +103,7 @@ class VideoLisaSegmenter:
     def notice(self, video: Video) -> str | None:
         if not self.config.domain_tag or video.tags.get("comment") == self.config.domain_tag:
             return None
-        return f"model {self.name!r} was trained on drawn scenes only; on any other video its masks mean little"
+        return f"model {self.name!r} was trained on drawn scenes; for natural video use -m videolisa-3.8b"
 
     def unknown_words(self, query: str) -> list[str]:
         lexicon = {word.lower() for word in self.config.lexicon}

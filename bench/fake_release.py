@@ -1,0 +1,239 @@
+"""Write a fake release: random weights under the true names, in the layout of VideoLISA-3.8B and its vision tower.
+
+    python bench/fake_release.py OUT [--scale tiny|full] [--layout bin|safetensors] [--seed 0]
+
+OUT/model holds config.json, a small SentencePiece tokenizer and sharded weights, OUT/clip-vit-large-patch14-336 the vision tower; so
+`saymask segment VIDEO QUERY -m OUT/model` runs the whole path without a download. `full` has the true shapes and takes 11.5 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+import torch
+from accelerate import init_empty_weights
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import CLIPVisionConfig
+
+from saymask.models.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, released_name
+from saymask.models.videolisa import VideoLisaModel
+
+TOWER = "openai/clip-vit-large-patch14-336"
+SHARD_BYTES = 2_000_000_000
+FLOAT32_PARTS = ("model.visual_model.", "model.text_hidden_fcs.", TOWER_PREFIX)
+SPECIAL_TOKENS = ("<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>")
+SEG_TOKEN = "[SEG]"
+TEXT = (
+    "You are a helpful AI assistant. Please segment the red fish in this scene. Sure, it is the blue umbrella, the green key or a jug.",
+    "What keeps you dry in the rain? Please output the segmentation masks. Find the quick box that moves over the lazy video!",
+)
+
+FULL_CONFIG: dict[str, Any] = {
+    "architectures": ["VideoLISAForCausalLM"],
+    "model_type": MODEL_TYPE,
+    "vocab_size": 32039,
+    "hidden_size": 3072,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 32,
+    "hidden_act": "silu",
+    "max_position_embeddings": 4096,
+    "original_max_position_embeddings": 4096,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0,
+    "rope_scaling": None,
+    "sliding_window": 2047,
+    "tie_word_embeddings": False,
+    "bos_token_id": 1,
+    "eos_token_id": 32000,
+    "pad_token_id": 0,
+    "mm_vision_tower": TOWER,
+    "mm_vision_select_layer": -2,
+    "mm_vision_select_feature": "patch",
+    "mm_projector_type": "mlp2x_gelu",
+    "mm_hidden_size": 1024,
+    "out_dim": 256,
+    "train_mask_decoder": True,
+    "torch_dtype": "bfloat16",
+}
+FULL_TOWER = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 336,
+    "patch_size": 14,
+}
+
+TINY_CONFIG = {
+    **FULL_CONFIG,
+    "vocab_size": 128,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "eos_token_id": 122,
+    "mm_hidden_size": 16,
+    "out_dim": 16,
+    # Not in a true release, whose code has these numbers built in.
+    "num_frames_sparse": 4,
+    "num_frames_dense": 2,
+    "mask_config": {
+        "vision_config": {
+            "hidden_size": 16,
+            "output_channels": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 64,
+            "patch_size": 16,
+            "window_size": 3,
+            "global_attn_indexes": [1],
+            "num_pos_feats": 8,
+        },
+        "prompt_encoder_config": {"hidden_size": 16, "image_size": 64, "patch_size": 16},
+        "mask_decoder_config": {
+            "hidden_size": 16,
+            "mlp_dim": 16,
+            "num_attention_heads": 2,
+            "iou_head_hidden_dim": 8,
+            "layer_norm_eps": 1e-5,
+        },
+    },
+}
+TINY_TOWER = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 14,
+}
+SCALES = {"tiny": (TINY_CONFIG, TINY_TOWER), "full": (FULL_CONFIG, FULL_TOWER)}
+
+MakeTensor = Callable[[str, tuple[int, ...]], Tensor]
+"""Released name and shape -> the tensor to write."""
+
+
+def random_tensors(seed: int) -> MakeTensor:
+    """Small random numbers (activations stay finite through any depth) in the dtypes of the release: the language side bf16."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def make(name: str, shape: tuple[int, ...]) -> Tensor:
+        dtype = torch.float32 if name.startswith(FLOAT32_PARTS) else torch.bfloat16
+        return torch.empty(shape, dtype=dtype).normal_(std=0.02, generator=generator)
+
+    return make
+
+
+def write_release(
+    out: Path, values: dict[str, Any], tower: dict[str, Any], make: MakeTensor, layout: str = "bin", shard_bytes: int = SHARD_BYTES
+) -> tuple[Path, Path]:
+    """Write a release and its vision tower below `out`; return their folders.
+
+    Args:
+        values: the release's config.json.
+        tower: the CLIP tower's numbers.
+        make: gives the tensors, one at a time.
+        layout: "bin" (`torch.save`) or "safetensors".
+        shard_bytes: a shard is closed when it is at least this big.
+    """
+    model_folder, tower_folder = out / "model", out / TOWER.rpartition("/")[2]
+    for folder in (model_folder, tower_folder):
+        folder.mkdir(parents=True)
+    seg_token_id = write_tokenizer(model_folder, values["vocab_size"])
+    (model_folder / "config.json").write_text(json.dumps(values, indent=2))
+    (tower_folder / "config.json").write_text(
+        json.dumps({"model_type": "clip", "vision_config": {"model_type": "clip_vision_model", **tower}})
+    )
+    with init_empty_weights():
+        model = VideoLisaModel(config_from_release(values, CLIPVisionConfig(**tower), seg_token_id, "this script"))
+    shapes = {released_name(key): tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    for folder, prefix in ((model_folder, ""), (tower_folder, TOWER_PREFIX)):
+        mine = {name: shape for name, shape in shapes.items() if name.startswith(TOWER_PREFIX) == bool(prefix)}
+        write_shards(folder, mine, prefix, make, layout, shard_bytes)
+    return model_folder, tower_folder
+
+
+def write_shards(folder: Path, shapes: dict[str, tuple[int, ...]], prefix: str, make: MakeTensor, layout: str, shard_bytes: int) -> None:
+    """Write tensors under their names without `prefix`, with an index; only one shard is in memory at a time."""
+    stem, suffix = ("pytorch_model", "bin") if layout == "bin" else ("model", "safetensors")
+    weight_map: dict[str, str] = {}
+    shard: dict[str, Tensor] = {}
+    num_shards = 0
+    for position, (name, shape) in enumerate(shapes.items(), start=1):
+        shard[name.removeprefix(prefix)] = make(name, shape).contiguous()
+        if position == len(shapes) or sum(tensor.nbytes for tensor in shard.values()) >= shard_bytes:
+            num_shards += 1
+            file = f"{stem}-{num_shards:05d}.{suffix}"
+            if layout == "bin":
+                torch.save(shard, folder / file)
+            else:
+                save_file(shard, folder / file, metadata={"format": "pt"})
+            weight_map |= dict.fromkeys(shard, file)
+            shard = {}
+    (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+
+def write_tokenizer(folder: Path, vocab_size: int, legacy: bool | None = False) -> int:
+    """Train a SentencePiece Llama tokenizer, as many pieces as fit (512 at most), and return the id of [SEG].
+
+    Args:
+        legacy: the setting of this name in tokenizer_config.json; None = not there.
+    """
+    num_pieces = min(vocab_size, 512) - len(SPECIAL_TOKENS) - 1
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT * 4),
+        model_prefix=str(folder / "tokenizer"),
+        model_type="bpe",
+        vocab_size=num_pieces,
+        byte_fallback=num_pieces > 400,  # 256 pieces, if there is room for them
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        character_coverage=1.0,
+        num_threads=1,
+        minloglevel=2,
+    )
+    (folder / "tokenizer.vocab").unlink()
+    plain = {"lstrip": False, "rstrip": False, "single_word": False}
+    special = [*enumerate(("<unk>", "<s>", "</s>")), *enumerate(SPECIAL_TOKENS, start=num_pieces)]
+    added = {str(i): {"content": token, "normalized": False, "special": True, **plain} for i, token in special}
+    seg_token_id = num_pieces + len(SPECIAL_TOKENS)
+    added[str(seg_token_id)] = {"content": SEG_TOKEN, "normalized": True, "special": False, **plain}
+    settings = {
+        "tokenizer_class": "LlamaTokenizer",
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "added_tokens_decoder": added,
+        "bos_token": "<s>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<unk>",
+        "pad_token": "<unk>",
+        "padding_side": "right",
+        "model_max_length": 2048,
+        **({} if legacy is None else {"legacy": legacy}),
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
+    return seg_token_id
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--scale", choices=SCALES, default="tiny")
+    parser.add_argument("--layout", choices=("bin", "safetensors"), default="bin")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    for folder in write_release(options.out, *SCALES[options.scale], random_tensors(options.seed), options.layout):
+        print(folder)
+
+
+if __name__ == "__main__":
+    main()

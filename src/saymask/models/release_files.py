@@ -1,0 +1,83 @@
+"""Weight files as others publish them: safetensors or `torch.save`, in one file or in shards with an index.
+
+Reading is lazy (files are mapped, not loaded) and never runs code from a file (`weights_only`).
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from saymask.errors import CheckpointError
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a folder's weights; safetensors are preferred.
+
+    Raises:
+        CheckpointError: there are none, or the index names shards that are not there.
+    """
+    for name in WEIGHT_FILES:
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            shards = sorted(set(read_json(index).get("weight_map", {}).values()))
+            if absent := [shard for shard in shards if not (folder / shard).is_file()]:
+                raise CheckpointError(f"{folder}: no {', '.join(absent)}; {index.name} names it, so the copy is incomplete: fetch the rest")
+            return [folder / shard for shard in shards]
+        if (folder / name).is_file():
+            return [folder / name]
+    raise CheckpointError(f"{folder}: no weights; expected {' or '.join(WEIGHT_FILES)}, or shards with an index")
+
+
+def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor, without reading the tensors."""
+    return {name: tuple(tensor.shape) for name, tensor in read_tensors(file)}
+
+
+def read_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of one file by its name there, mapped from disk one after the other.
+
+    Raises:
+        CheckpointError: the file is damaged, or holds something else than tensors.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 (no mapping: it cannot be iterated)
+                    yield name, tensors.get_tensor(name)
+        else:
+            # Files from before torch 1.6 are no zip archives and cannot be mapped.
+            for name, tensor in torch.load(file, map_location="cpu", weights_only=True, mmap=is_zipfile(file)).items():
+                if not isinstance(tensor, Tensor):
+                    raise TypeError(f"{name} is no tensor")
+                yield name, tensor
+    except (SafetensorError, RuntimeError, OSError, EOFError, AttributeError, TypeError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CheckpointError(f"{file}: cannot be read as weights ({reason}); fetch it again") from None
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        CheckpointError: the file is absent or holds something else.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{file.parent}: no {file.name}; the copy is incomplete: fetch the rest") from None
+    except ValueError as error:
+        raise CheckpointError(f"{file}: not readable as JSON ({error}); fetch it again") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{file}: expected a JSON object, found {type(values).__name__}; fetch it again")
+    return values

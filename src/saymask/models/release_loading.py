@@ -1,0 +1,135 @@
+"""A folder in the released VideoLISA layout, and the CLIP tower from its own, as a loaded model.
+
+The model is built without memory for its parameters, every name and shape is compared with what the files hold, and only then are the
+tensors read, file by file, in the dtype and on the device wanted: the peak is the model itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import init_empty_weights
+from torch import nn
+from transformers import CLIPVisionConfig, LlamaTokenizer
+
+from saymask.errors import CheckpointError
+from saymask.models.prompts import SEG_TOKEN
+from saymask.models.release_files import read_json, read_shapes, read_tensors, weight_files
+from saymask.models.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, our_name, released_name
+from saymask.models.strict import quiet_transformers, raise_unless_exact
+from saymask.models.videolisa import VideoLisaModel
+from saymask.models.videolisa_processor import VideoLisaProcessor
+from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.runtime import Runtime
+
+TOWER_OPTION = "--vision-tower DIR (in Python: vision_tower=DIR)"
+
+
+def is_release(folder: Path) -> bool:
+    """Whether a folder's `config.json` is that of a released VideoLISA model."""
+    try:
+        return read_json(folder / "config.json").get("model_type") == MODEL_TYPE
+    except CheckpointError:
+        return False  # absent or damaged: whoever loads the folder says what is wrong with it
+
+
+def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path | None = None) -> VideoLisaSegmenter:
+    """Load a released model.
+
+    Args:
+        folder: config.json, tokenizer and weights (`pytorch_model*.bin` or safetensors, in one file or in shards).
+        runtime: device and dtype; without a dtype everything is bf16, as the authors run it, whatever the files hold.
+        name: what the model is called in reports.
+        vision_tower: folder of the CLIP tower (`openai/clip-vit-large-patch14-336`); if not given, one of that name beside the weights.
+
+    Raises:
+        CheckpointError: a file is absent or damaged, or tensors are missing, unexpected or of the wrong shape, named as in the release.
+    """
+    values = read_json(folder / "config.json")
+    if values.get("model_type") != MODEL_TYPE:
+        raise CheckpointError(
+            f"{folder}/config.json: model_type {values.get('model_type')!r} is not the released VideoLISA's, {MODEL_TYPE!r}"
+        )
+    tower = vision_tower or _tower_beside(folder, values)
+    read_json(tower / "config.json")
+    with quiet_transformers():
+        tokenizer = load_tokenizer(folder)
+        vision_config = CLIPVisionConfig.from_pretrained(tower)
+    seg_token_id = cast(int, tokenizer.convert_tokens_to_ids(SEG_TOKEN))
+    config = config_from_release(values, vision_config, seg_token_id, f"{folder}/config.json")
+    if seg_token_id >= values["vocab_size"]:
+        raise CheckpointError(
+            f"{folder}: the tokenizer gives {SEG_TOKEN} the id {seg_token_id}, the embeddings end at {values['vocab_size'] - 1}"
+        )
+    with init_empty_weights():
+        model = VideoLisaModel(config)
+    files = weight_files(folder)
+    _fill(model, {file: "" for file in files} | {file: TOWER_PREFIX for file in weight_files(tower)}, runtime, f"{folder} with {tower}")
+    nn.Module.to(model, runtime.torch_device)  # the buffers that no file holds
+    return VideoLisaSegmenter(model, VideoLisaProcessor(tokenizer, config), name, files[0] if len(files) == 1 else None)
+
+
+def load_tokenizer(folder: Path) -> LlamaTokenizer:
+    """The release's tokenizer, a bare SentencePiece model with added tokens, giving the ids of the authors' (slow) one.
+
+    Raises:
+        CheckpointError: the SentencePiece model or its settings are absent.
+    """
+    settings = read_json(folder / "tokenizer_config.json")
+    if not (folder / "tokenizer.model").is_file():
+        raise CheckpointError(f"{folder}: no tokenizer.model; the copy is incomplete: fetch the rest")
+    # Without the setting the authors' version puts a space before every piece of text, today's before the first one only.
+    tokenizer = LlamaTokenizer.from_pretrained(folder, legacy=settings.get("legacy", True), padding_side="right")
+    tokenizer.add_tokens(SEG_TOKEN)
+    tokenizer.pad_token = tokenizer.unk_token
+    return tokenizer
+
+
+def _tower_beside(folder: Path, values: dict[str, Any]) -> Path:
+    """The vision tower's folder, in or next to the release."""
+    repo_id = str(values.get("mm_vision_tower", "openai/clip-vit-large-patch14-336"))
+    places = [parent / repo_id.rpartition("/")[2] for parent in (folder, folder.resolve().parent)]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise CheckpointError(
+        f"{folder}: its vision tower is not part of it; fetch https://huggingface.co/{repo_id} and give its folder as {TOWER_OPTION}, "
+        f"or put it at {places[0]}"
+    )
+
+
+def _fill(model: VideoLisaModel, files: dict[Path, str], runtime: Runtime, source: str) -> None:
+    """Check all files against the model, then give every parameter its tensor.
+
+    Args:
+        files: each file with what a released name has in front of the file's own names.
+    """
+    wanted = {released_name(key): tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    found: dict[str, tuple[int, ...]] = {}
+    unexpected: list[str] = []
+    for file, prefix in files.items():
+        for own_name, shape in read_shapes(file).items():
+            released = prefix + own_name
+            if _is_of_another_model(own_name, prefix):
+                continue
+            if released not in wanted or released.startswith(TOWER_PREFIX) != bool(prefix):
+                unexpected.append(released)
+            else:
+                found[released] = shape
+    mismatched = [(released, shape, wanted[released]) for released, shape in found.items() if shape != wanted[released]]
+    raise_unless_exact(source, wanted.keys() - found.keys(), unexpected, mismatched)
+    dtype = runtime.torch_dtype or torch.bfloat16
+    for file, prefix in files.items():
+        tensors = {
+            our_name(prefix + own_name): tensor.to(runtime.torch_device, dtype)
+            for own_name, tensor in read_tensors(file)
+            if not _is_of_another_model(own_name, prefix)
+        }
+        model.load_state_dict(tensors, strict=False, assign=True)
+
+
+def _is_of_another_model(own_name: str, prefix: str) -> bool:
+    """CLIP's repository also holds its text half, which no part of this model is, and positions, which are computed."""
+    return bool(prefix) and (not own_name.startswith("vision_model.") or own_name.endswith(".position_ids"))

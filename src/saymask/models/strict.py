@@ -1,0 +1,47 @@
+"""What every reader of weights owes its user: silence from transformers, and one error that names each tensor that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers.utils import logging as transformers_logging
+
+from saymask.errors import CheckpointError
+
+MAX_SHOWN = 20
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Hold back transformers' progress bars and its own table of ill-fitting tensors; ours is an error."""
+    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
+
+
+def raise_unless_exact(source: Path | str, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[tuple]) -> None:
+    """Turn any difference between files and model into one error.
+
+    Args:
+        source: where the weights were read from.
+        missing, unexpected: names of tensors.
+        mismatched: (name, shape in the file, shape in the model).
+
+    Raises:
+        CheckpointError: any of the three is not empty.
+    """
+    problems = [f"missing {key}" for key in sorted(missing)]
+    problems += [f"unexpected {key}" for key in sorted(unexpected)]
+    problems += [f"wrong shape {key}: {list(found)} in the file, {list(wanted)} in the model" for key, found, wanted in sorted(mismatched)]
+    if problems:
+        shown = "\n  ".join(problems[:MAX_SHOWN])
+        more = f"\n  ... and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
+        raise CheckpointError(f"{source}: the weights do not fit the configuration; nothing was loaded\n  {shown}{more}")
