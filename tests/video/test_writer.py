@@ -347,3 +347,19 @@ def test_a_full_disk_is_reported(tmp_path: Path) -> None:
         str(error.value)
         == f"{tmp_path}/a.json: cannot be written (No space left on device); check the free space and permissions of {tmp_path}"
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "shown_at"),
+    [(0, 0, "lower left"), (119, 0, "lower right"), (119, slice(None), "upper left"), ((0, 119), slice(0, 90), "lower right")],
+)
+def test_the_legend_stands_in_the_first_corner_where_it_hides_least(row, column, shown_at):
+    occupied = np.zeros((120, 200), dtype=int)
+    occupied[row, column] = 1
+    legend = Legend(["the key"], 120, 200)
+    legend.avoid(occupied)
+    frame = np.full((120, 200, 3), 255, dtype=np.uint8)
+    legend.draw(frame)
+    dark = (frame < 200).any(axis=-1)
+    corners = {"lower left": dark[-1, 0], "lower right": dark[-1, -1], "upper left": dark[0, 0], "upper right": dark[0, -1]}
+    assert [name for name, is_dark in corners.items() if is_dark] == [shown_at]

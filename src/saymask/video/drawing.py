@@ -60,12 +60,13 @@ def _eroded(mask_HW: np.ndarray, steps: int) -> np.ndarray:
 
 
 class Legend:
-    """A translucent panel at the lower left with one line per query; laid out once, drawn on every frame.
+    """A translucent panel in a corner with one line per query; laid out once, drawn on every frame at the same place.
 
     A text that does not fit is wrapped once, then shortened; queries for which there is no room are counted in a last line.
     """
 
     def __init__(self, texts: Sequence[str], height: int, width: int) -> None:
+        self._at_top = self._at_right = False
         size = min(36, max(10, round(min(height, width) / 26)))
         self._font = font(size)
         self._size, self._gap = size, max(2, size // 3)
@@ -82,9 +83,19 @@ class Legend:
         panel_width = min(width, int(widest) + size + 4 * self._gap)
         self._picture_HWC = self._paint(lines, panel_width, min(height, len(lines) * line_height + self._gap))
 
-    def draw(self, frame_HWC: np.ndarray) -> None:
+    def avoid(self, occupied_HW: np.ndarray) -> None:
+        """Move to the corner where the panel covers least of `occupied_HW`, which says how much each pixel matters; lower left if alike."""
+        corners = [(at_top, at_right) for at_top in (False, True) for at_right in (False, True)]
+        self._at_top, self._at_right = min(corners, key=lambda corner: occupied_HW[self._place(occupied_HW, *corner)].sum())
+
+    def _place(self, frame: np.ndarray, at_top: bool, at_right: bool) -> tuple[slice, slice]:
+        """Rows and columns of the panel in a corner of the frame."""
         height, width = self._picture_HWC.shape[:2]
-        corner = frame_HWC[frame_HWC.shape[0] - height :, :width]
+        rows = slice(0, height) if at_top else slice(frame.shape[0] - height, None)
+        return rows, slice(frame.shape[1] - width, None) if at_right else slice(0, width)
+
+    def draw(self, frame_HWC: np.ndarray) -> None:
+        corner = frame_HWC[self._place(frame_HWC, self._at_top, self._at_right)]
         alpha = self._picture_HWC[..., 3:].astype(np.float32) / 255
         corner[:] = (corner * (1 - alpha) + self._picture_HWC[..., :3] * alpha).round().astype(np.uint8)
 

@@ -26,15 +26,21 @@ _SLUG_LENGTH = 40
 _SHEET_FRAMES = 8
 _THUMB = 200  # pixels on the longer side
 _MARGIN = 12
+_LEGEND_FRAMES = 16  # on so many frames the masks are looked at before the legend finds its corner
 
 
 def write_overlay(prediction: Prediction, directory: Path) -> Path:
     """Every query in its colour over the video, with a legend: overlay.mp4, or overlay.png for an image.
 
-    The video keeps the source's times. The legend leaves out accents that its font lacks and calls a query of another script "query N".
+    The video keeps the source's times. The legend stands in the corner where it hides least of the masks; it leaves out accents that its
+    font lacks and calls a query of another script "query N".
     """
     video = prediction.video
     legend = Legend(_legend_texts(prediction), video.height, video.width)
+    occupied_HW = np.zeros((video.height, video.width), dtype=np.int64)
+    for index in np.linspace(0, video.num_frames - 1, min(video.num_frames, _LEGEND_FRAMES)).astype(int).tolist():
+        occupied_HW += prediction.masks(index).any(axis=0)
+    legend.avoid(occupied_HW)
     if video.num_frames == 1:
         path = directory / "overlay.png"
         with new_file(path) as draft:
