@@ -159,3 +159,20 @@ def test_training_losses_equal_the_reference(case):
     for name, norm in compared.items():
         assert ours[name].grad is not None, name
         assert ours[name].grad.norm().item() == pytest.approx(float(norm), abs=1e-6, rel=1e-3), name
+
+
+@torch.no_grad()
+def test_an_image_is_a_video_of_one_frame_whose_features_are_repeated():
+    """The reference encodes the image eight times for the tower and twice for the masks; once each gives the same."""
+    model = golden_model()
+    tokens = model.visual(golden("imgval_images_clip_one").reshape(1, 3, 336, 336)).expand(8, -1, -1)
+    video_tokens = sparse_dense_tokens(tokens[None], golden("imgval_dense_indices").long().reshape(1, 2))
+    input_ids = golden("input_ids").long()
+    hidden, spliced = model.hidden_states(input_ids, video_tokens)
+    prompt = model.prompt_projector(model.seg_hidden(input_ids, hidden, spliced)[0])
+    features = model.mask_head.encode(golden("imgval_images_sam_one").reshape(1, 3, 64, 64))
+    lowres = model.mask_head.decode(features, prompt[None, :, None])
+    resized, original = (tuple(IO[name].ravel()[:2].tolist()) for name in ("resize_hw", "original_hw"))
+    masks = Geometry(original, resized, (64, 64)).undo(lowres)[0].expand(2, -1, -1)
+    assert torch.allclose(prompt, golden("imgval_pred_embedding").reshape(prompt.shape), rtol=0, atol=1e-5)
+    assert torch.allclose(masks, golden("imgval_pred_masks"), rtol=0, atol=1e-5)
