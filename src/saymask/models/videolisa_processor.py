@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +24,24 @@ from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_towe
 
 TOWER_MEAN, TOWER_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 MASK_MEAN, MASK_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The frames of one training sample.
+
+    Args:
+        sparse_frame_idx, sparse_frames: S frames the language model sees, uint8 SHWC.
+        dense_slots: which D of them keep all their tokens.
+        masked_frame_idx, masked_frames, masks: the supervised frames, uint8 DHWC, and their true masks, bool DHW.
+    """
+
+    sparse_frame_idx: np.ndarray
+    sparse_frames: np.ndarray
+    dense_slots: np.ndarray
+    masked_frame_idx: np.ndarray
+    masked_frames: np.ndarray
+    masks: np.ndarray
 
 
 class VideoLisaProcessor:
@@ -122,18 +141,18 @@ class VideoLisaProcessor:
             "input_ids_BI": self._pad([ids for ids, _ in chats], self._pad_id),
             "labels_BI": self._pad([labels for _, labels in chats], IGNORE_LABEL),
             "is_absent_B": torch.tensor([not sample.expression.obj_ids for sample in samples]),
-            "dense_slots_BD": torch.stack([torch.from_numpy(clip["dense_slots"]) for clip in clips]),
+            "dense_slots_BD": torch.stack([torch.from_numpy(clip.dense_slots) for clip in clips]),
         }
-        batch["tower_pixels_BSChw"] = torch.stack([self.tower_pixels(clip["sparse_frames"]) for clip in clips])
-        masked = [self.mask_pixels(clip["masked_frames"]) for clip in clips]
+        batch["tower_pixels_BSChw"] = torch.stack([self.tower_pixels(clip.sparse_frames) for clip in clips])
+        masked = [self.mask_pixels(clip.masked_frames) for clip in clips]
         batch["mask_pixels_BDChw"] = torch.stack([pixels for pixels, _ in masked])
         batch["geometries"] = [geometry for _, geometry in masked]
-        batch["targets"] = [torch.from_numpy(clip["masks"]).float() for clip in clips]
+        batch["targets"] = [torch.from_numpy(clip.masks).float() for clip in clips]
         if self.config.aux_loss_weight and all(sample.regions is not None for sample in samples):
             batch["regions"] = self._region_targets(samples, clips)
         return batch
 
-    def _clip(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def _clip(self, sample: Sample, rng: np.random.Generator) -> Clip:
         """One clip's frames: S for the tower, D of their slots, and the supervised ones with their masks."""
         num_sparse, num_dense = self.config.num_sparse, self.config.num_dense
         chosen = jittered(sample.video.num_frames, num_sparse, num_dense, rng)
@@ -142,16 +161,16 @@ class VideoLisaProcessor:
         sparse_frames = sample.video.frames(chosen.sparse_frame_idx.tolist())
         slots = dense_slots if self.num_supervised is None else np.sort(rng.choice(num_sparse, self.num_supervised, replace=False))
         masked_frame_idx = chosen.sparse_frame_idx[slots]
-        return {
-            "sparse_frame_idx": chosen.sparse_frame_idx,
-            "dense_slots": dense_slots,
-            "sparse_frames": sparse_frames,
-            "masked_frame_idx": masked_frame_idx,
-            "masked_frames": sparse_frames[slots],
-            "masks": sample.masks_THW[masked_frame_idx],
-        }
+        return Clip(
+            sparse_frame_idx=chosen.sparse_frame_idx,
+            sparse_frames=sparse_frames,
+            dense_slots=dense_slots,
+            masked_frame_idx=masked_frame_idx,
+            masked_frames=sparse_frames[slots],
+            masks=sample.masks_THW[masked_frame_idx],
+        )
 
-    def _region_targets(self, samples: Sequence[Sample], clips: Sequence[dict[str, np.ndarray]]) -> RegionTargets:
+    def _region_targets(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> RegionTargets:
         """Share of every patch and cell that each region word covers; frames must be square (no crop, no padding)."""
         index = {word: i for i, word in enumerate(self.config.region_words)}
         num_words = len(index)
@@ -164,9 +183,9 @@ class VideoLisaProcessor:
                 for word in words:
                     table_RK[region, index[word]] = 1 / len(words)
             ids_THW = torch.from_numpy(sample.regions.load()).long()
-            tower_words.append(_word_shares(ids_THW[clip["sparse_frame_idx"]], table_RK, patches))
-            mask_words.append(_word_shares(ids_THW[clip["masked_frame_idx"]], table_RK, cells))
-            masks_DHW = torch.from_numpy(clip["masks"]).float()
+            tower_words.append(_word_shares(ids_THW[clip.sparse_frame_idx], table_RK, patches))
+            mask_words.append(_word_shares(ids_THW[clip.masked_frame_idx], table_RK, cells))
+            masks_DHW = torch.from_numpy(clip.masks).float()
             coarse.append(torch.nn.functional.adaptive_avg_pool2d(masks_DHW, cells))
             target_words.append(_shared_words(table_RK, sample.expression.obj_ids))
         return RegionTargets(
