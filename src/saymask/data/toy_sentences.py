@@ -1,4 +1,4 @@
-"""How questions are worded: noun phrases and full sentences from a lexicon of about 150 words.
+"""How questions are worded: noun phrases and full sentences from a lexicon of fewer than 200 words.
 
 `phrase` words a query in one of the trained patterns; with `novel=True` in patterns that training never uses, made of the same words.
 """

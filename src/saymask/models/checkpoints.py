@@ -125,12 +125,17 @@ def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Pat
         plain = VideoLisaModel(config)
     plain.load_state_dict(state, assign=True)
     draft = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)
+    retired = folder.with_name(f".{folder.name}.retired")
+    for leftover in (draft, retired):
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
         with quiet_transformers():
             plain.save_pretrained(draft)
         processor.tokenizer.save_pretrained(draft)
-        shutil.rmtree(folder, ignore_errors=True)
+        # Two renames: whenever the work stops, one whole model is on the disk.
+        if folder.exists():
+            folder.rename(retired)
         draft.rename(folder)
+        shutil.rmtree(retired, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
