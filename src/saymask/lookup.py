@@ -17,6 +17,7 @@ MODELS: dict[str, str] = {
     "toy": "saymask.models.checkpoints:load_bundled_toy",
     "videolisa-3.8b": "saymask.models.release_download:load_videolisa_3_8b",
 }
+TRACKERS: dict[str, str] = {}
 DATASETS: dict[str, str] = {
     "toyworld": "saymask.data.toyworld:load_toyworld",
 }
@@ -34,6 +35,7 @@ WRITERS: dict[str, str] = {
 }
 TABLES: dict[str, dict[str, str]] = {
     "model": MODELS,
+    "tracker": TRACKERS,
     "dataset": DATASETS,
     "recipe": RECIPES,
     "format": WRITERS,

@@ -460,9 +460,9 @@ def test_help_lists_the_commands_and_version_is_the_packages():
 
 
 def test_list_shows_every_name_with_a_description_that_fits_the_terminal(monkeypatch):
-    monkeypatch.setitem(lookup.TABLES, "tracker", {"still": "saymask.lookup:resolve"})
+    monkeypatch.setitem(lookup.TABLES, "later", {"still": "saymask.lookup:resolve"})
     lines = saymask("list").stdout.splitlines()
-    assert [line for line in lines if not line.startswith(" ")] == ["models", "datasets", "recipes", "formats", "trackers"]
+    assert [line for line in lines if not line.startswith(" ")] == ["models", "trackers", "datasets", "recipes", "formats", "laters"]
     shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ")}
     assert set(shown) == {name for table in lookup.TABLES.values() for name in table}
     assert [name for name in lookup.WRITERS if len(shown[name]) > 100] == []

@@ -19,9 +19,9 @@ from saymask.errors import CheckpointError, ConfigError
 from saymask.models import checkpoints, prompts, release_download
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.release_download import load_hub, load_videolisa_3_8b
-from saymask.models.release_files import weight_files
 from saymask.models.release_loading import is_release, load_release, load_tokenizer
 from saymask.models.visual import sparse_dense_tokens
+from saymask.nn.weight_files import weight_files
 from saymask.runtime import Runtime
 from saymask.video.transforms import Geometry
 

@@ -24,10 +24,10 @@ from saymask.models.auxiliary import AUX_PREFIX
 from saymask.models.base import Segmenter
 from saymask.models.release_download import load_hub
 from saymask.models.release_loading import TOWER_OPTION, is_release, load_release
-from saymask.models.strict import quiet_transformers, raise_unless_exact
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.nn.strict import quiet_transformers, raise_unless_exact
 from saymask.runtime import Runtime
 
 COPY_AGAIN = "copy the model folder again"

@@ -12,9 +12,9 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HFValidationError, HTTPError
 
 from saymask.errors import CheckpointError
-from saymask.models.release_files import weight_files
 from saymask.models.release_loading import TOWER_OPTION, load_release
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.nn.weight_files import weight_files
 from saymask.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -16,12 +16,12 @@ from transformers import CLIPVisionConfig, LlamaTokenizer
 
 from saymask.errors import CheckpointError
 from saymask.models.prompts import SEG_TOKEN
-from saymask.models.release_files import read_json, read_shapes, read_tensors, weight_files
 from saymask.models.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, our_name, released_name
-from saymask.models.strict import quiet_transformers, raise_unless_exact
 from saymask.models.videolisa import VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.nn.strict import quiet_transformers, raise_unless_exact
+from saymask.nn.weight_files import read_json, read_shapes, read_tensors, weight_files
 from saymask.runtime import Runtime
 
 TOWER_OPTION = "--vision-tower DIR (in Python: vision_tower=DIR)"
