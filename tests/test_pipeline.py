@@ -1,5 +1,7 @@
 """The session: every frame once and in order, at the video's size, whatever the chunks, the cache or the number of queries."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
 from saymask.models.visual import sparse_dense_tokens
-from saymask.pipeline import CHUNK_FRAMES, CHUNKS_AHEAD, FeatureCache, VideoSession
+from saymask.pipeline import CHUNK_FRAMES, CHUNKS_AHEAD, VideoSession
 from saymask.records import Video
 from saymask.training.tokenizer import train_tokenizer
 
@@ -81,7 +83,7 @@ def test_several_queries_in_one_call_equal_one_call_each(segmenter):
 def test_the_cache_changes_speed_only(segmenter, budget):
     reference = masks(VideoSession(noise_video(), segmenter).segment(QUERIES[0]))
     video, reads = counting(noise_video())
-    with VideoSession(video, segmenter, feature_budget_bytes=budget) as session:
+    with VideoSession(video, segmenter, budget_bytes=budget) as session:
         first = masks(session.segment(QUERIES[0]))
         reads.clear()
         second = masks(session.segment(QUERIES[0]))
@@ -91,9 +93,53 @@ def test_the_cache_changes_speed_only(segmenter, budget):
     assert sorted(i for frame_idx in reads for i in frame_idx) == list(range(kept, 20))
 
 
+@pytest.mark.parametrize("answer", ["forced", "generate"])
+def test_groups_of_any_size_give_the_same_answers(segmenter, monkeypatch, answer):
+    rows = []
+    read_suffix = VideoLisaModel.read_suffix
+    monkeypatch.setattr(VideoLisaModel, "read_suffix", lambda self, *inputs: rows.append(len(inputs[1])) or read_suffix(self, *inputs))
+    answers = []
+    for budget in (0, 2**24):
+        with VideoSession(noise_video(), segmenter, budget_bytes=budget) as session:
+            answers.append(segmenter.reason(session, [*QUERIES, QUERIES[0]], answer=answer))
+    lengths = Counter(segmenter.processor.to_inputs([query], answer="generate").shape[1] for query in [*QUERIES, QUERIES[0]])
+    assert len(lengths) > 1
+    assert rows == [1, 1, 1, 1, *([4] if answer == "forced" else [lengths[length] for length in sorted(lengths)])]
+    for alone, together in zip(*answers, strict=True):
+        assert alone.text == together.text
+        assert torch.allclose(alone.prompts_NKC, together.prompts_NKC, atol=1e-4)
+
+
+def test_the_video_is_read_once_for_all_calls(segmenter, monkeypatch):
+    reads = []
+    for owner, name in ((segmenter.model.visual, "forward"), (segmenter.model, "read_prefix")):
+        method = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *inputs, name=name, method=method: reads.append(name) or method(*inputs))
+    with VideoSession(noise_video(), segmenter) as session:
+        first = segmenter.reason(session, [QUERIES[0]])[0].prompts_NKC
+        again = segmenter.reason(session, [QUERIES[0]])[0].prompts_NKC
+        segmenter.reason(session, QUERIES, answer="generate")
+    assert reads == ["forward", "read_prefix"]
+    assert torch.equal(first, again)
+
+
+def test_a_reading_beyond_the_budget_is_not_kept(segmenter):
+    made = []
+
+    class Reading:
+        nbytes = 100
+
+    with VideoSession(noise_video(), segmenter, budget_bytes=99) as session:
+        readings = [session.recall("video", lambda: made.append(0) or Reading()) for _ in range(2)]
+    assert len(made) == 2 and readings[0] is not readings[1]
+    with VideoSession(noise_video(), segmenter, budget_bytes=100) as session:
+        readings = [session.recall(key, Reading) for key in ("video", "video", "other", "video")]
+    assert readings[0] is readings[1] and readings[3] is not readings[0]
+
+
 def test_frames_are_decoded_at_most_two_chunks_ahead(segmenter):
     video, reads = counting(noise_video(10 * CHUNK_FRAMES))
-    with VideoSession(video, segmenter, feature_budget_bytes=0) as session:
+    with VideoSession(video, segmenter, budget_bytes=0) as session:
         session.vision_tokens([0])
         reads.clear()
         ahead = []
@@ -110,6 +156,16 @@ def test_an_image_is_a_video_of_one_frame_encoded_once(segmenter):
         prediction = session.segment(QUERIES)
     assert masks(prediction).shape == (1, 3, 36, 48)
     assert reads == [[0], [0]]  # once for the tower, once for the mask encoder
+
+
+@pytest.mark.parametrize("encoder", ["encode_vision", "encode_image"])
+def test_an_image_goes_through_each_encoder_once_for_all_questions(segmenter, monkeypatch, encoder):
+    encode, encoded = getattr(segmenter, encoder), []
+    monkeypatch.setattr(segmenter, encoder, lambda frames: encoded.append(len(frames)) or encode(frames))
+    with VideoSession(noise_video(1), segmenter) as session:
+        session.segment(QUERIES)
+        session.segment(QUERIES[0])
+    assert encoded == [1]
 
 
 def test_progress_reaches_the_end(segmenter):
@@ -159,13 +215,3 @@ def test_a_closed_session_says_so(segmenter):
     session.close()
     with pytest.raises(ConfigError, match=r"^the session of frames is closed; open the video again$"):
         session.segment(QUERIES[0])
-
-
-def test_feature_cache_keeps_the_first_that_fit_and_no_whole_chunk():
-    cache = FeatureCache(budget_bytes=100)
-    chunk = torch.zeros(4, 10)  # 40 bytes a row
-    for i, row in enumerate(chunk):
-        cache.offer(i, row)
-    assert [i for i in range(4) if i in cache] == [0, 1]
-    assert cache.used_bytes == 80
-    assert cache.get(0).untyped_storage().nbytes() == 40

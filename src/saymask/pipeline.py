@@ -8,18 +8,18 @@ for the next call only as far as the byte budget reaches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from saymask.errors import ConfigError
-from saymask.models.base import Answer, MaskLogits, Segmenter
+from saymask.models.base import Answer, Made, MaskLogits, Recallable, Segmenter
 from saymask.models.checkpoints import load_model
 from saymask.nn.feature_cache import FeatureCache
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video, check_queries
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CHUNK_FRAMES = 8
 CHUNKS_AHEAD = 2
-FEATURE_BUDGET_BYTES = 512 * 2**20
+BUDGET_BYTES = 512 * 2**20
 Progress = Callable[[int, int], None]
 
 
@@ -42,14 +42,17 @@ class VideoSession:
     Args:
         video: from `open_source` or `Video.from_frames`.
         segmenter: from `load_model`.
-        feature_budget_bytes: how much memory cached image features may take; 0 keeps none.
+        budget_bytes: how much memory cached image features, the video as the language model has read it, and copies of that for several
+            queries at a time may each take; 0 keeps nothing and asks one query at a time.
     """
 
-    def __init__(self, video: Video, segmenter: Segmenter, feature_budget_bytes: int = FEATURE_BUDGET_BYTES):
+    def __init__(self, video: Video, segmenter: Segmenter, budget_bytes: int = BUDGET_BYTES):
         self.video = video
         self.segmenter = segmenter
-        self._features = FeatureCache(feature_budget_bytes)
+        self.budget_bytes = budget_bytes
+        self._features = FeatureCache(budget_bytes)
         self._tokens: dict[int, Tensor] = {}
+        self._recalled: dict[Hashable, Recallable] = {}
         self._decode_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saymask-decode")
         self._closed = False
 
@@ -65,6 +68,7 @@ class VideoSession:
         self._decode_thread.shutdown(wait=True, cancel_futures=True)
         self._features.clear()
         self._tokens.clear()
+        self._recalled.clear()
 
     # -- VideoView ----------------------------------------------------------------------------------------------------------------
 
@@ -84,6 +88,16 @@ class VideoSession:
         """features_TChw of the mask encoder, from the cache where it has them."""
         missing = [i for i in frame_idx if i not in self._features]
         return self._with_cached(frame_idx, missing, self.frames(missing) if missing else None)
+
+    def recall(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What a family made of this video before, or makes now; the latest is kept if it fits in the budget."""
+        if key in self._recalled:
+            return cast(Made, self._recalled[key])
+        self._recalled.clear()
+        made = make()
+        if made.nbytes <= self.budget_bytes:
+            self._recalled[key] = made
+        return made
 
     def _with_cached(self, frame_idx: Sequence[int], missing: Sequence[int], frames_THWC: np.ndarray | None) -> Tensor:
         """Encode the missing frames, offer them to the cache, and put all of them in the order asked for."""

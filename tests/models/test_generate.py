@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from saymask.errors import ConfigError
+from saymask.models.visual_prefix import split_at_video
 from saymask.pipeline import VideoSession
 from saymask.records import Video
 
@@ -28,12 +29,17 @@ def scripted(segmenter, monkeypatch):
     return segmenter, script
 
 
+def write(model, ids, visual, end_token_id, max_new_tokens):
+    opening, suffix = split_at_video(ids)
+    return model.generate(model.read_prefix(opening, visual), suffix, end_token_id, max_new_tokens)
+
+
 def test_states_caught_while_writing_equal_a_forced_pass(scripted):
     segmenter, script = scripted
     model, processor = segmenter.model, segmenter.processor
     question = processor.to_inputs(["the red fish"], answer="generate")
     visual = torch.randn(1, 12, 32)
-    (answer,) = model.generate(question, visual, processor.end_token_id, max_new_tokens=64)
+    (answer,) = write(model, question, visual, processor.end_token_id, max_new_tokens=64)
     assert list(answer.token_ids) == script[:-1]
     forced = torch.cat([question, torch.tensor([script])], dim=1)
     hidden, spliced = model.hidden_states(forced, visual)
@@ -52,7 +58,7 @@ def test_the_question_ends_where_the_forced_answer_begins(segmenter):
 def test_greedy_choice_with_the_cache_equals_greedy_choice_without(segmenter):
     model, processor = segmenter.model, segmenter.processor
     ids, visual = processor.to_inputs(["the red fish"], answer="generate"), torch.randn(1, 12, 32)
-    (answer,) = model.generate(ids, visual, processor.end_token_id, max_new_tokens=5)
+    (answer,) = write(model, ids, visual, processor.end_token_id, max_new_tokens=5)
     assert len(answer.token_ids) == 5  # an untrained model does not end; it is cut off
     for token in answer.token_ids:
         hidden, _ = model.hidden_states(ids, visual)
@@ -71,7 +77,7 @@ def test_several_seg_give_several_objects_and_their_text(scripted):
 
 
 def test_an_answer_without_seg_gives_no_object_and_reads_no_further_frame(segmenter, monkeypatch):
-    monkeypatch.setattr(type(segmenter.model), "generate", lambda self, ids, visual, end, most: [refusal() for _ in ids])
+    monkeypatch.setattr(type(segmenter.model), "generate", lambda self, prefix, ids, end, most: [refusal() for _ in ids])
     video = Video.from_frames(np.zeros((6, 32, 32, 3), dtype=np.uint8))
     with VideoSession(video, segmenter) as session:
         monkeypatch.setattr(session, "_feature_chunks", lambda: pytest.fail("there is nothing to decode"))

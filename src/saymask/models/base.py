@@ -6,16 +6,26 @@ templates and both `to_batch` (training) and `to_inputs` (inference), and a thin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
 
 from saymask.records import Video
 from saymask.video.transforms import Geometry
+
+
+class Recallable(Protocol):
+    """Something a session can keep: it knows its size."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+Made = TypeVar("Made", bound=Recallable)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class VideoView(Protocol):
     """A video as a family sees it; the session implements it and owns every cache."""
 
     video: Video
+    budget_bytes: int
+    """How much memory copies made for the sake of speed may take, such as several queries at once."""
 
     def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
         """uint8 frames_THWC."""
@@ -68,6 +80,10 @@ class VideoView(Protocol):
 
     def image_features(self, frame_idx: Sequence[int]) -> Tensor:
         """Mask encoder's features_TChw, cached per frame within the session's budget."""
+        ...
+
+    def recall(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What was made for this key before, if it was kept, else make it: something about this video that no query changes."""
         ...
 
 

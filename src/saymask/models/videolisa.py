@@ -33,6 +33,7 @@ from saymask.models.mask_head import MaskHead
 from saymask.models.prompts import IGNORE_LABEL, IMAGE_TOKEN_ID, SYSTEM_PROMPT
 from saymask.models.splice import Spliced, splice
 from saymask.models.visual import VisualTokens, sparse_dense_tokens
+from saymask.models.visual_prefix import VisualPrefix
 from saymask.nn.losses import mask_bce_loss, mask_dice_loss
 from saymask.video.transforms import Geometry
 
@@ -101,6 +102,12 @@ class VideoLisaConfig(PreTrainedConfig):
         return cast(int, self.vision_config.image_size), cast(int, self.vision_config.patch_size)
 
     @property
+    def num_visual(self) -> int:
+        """V, the number of visual tokens in a chat: S pooled ones and all of the D dense frames."""
+        side, patch = self.tower_size
+        return self.num_sparse + self.num_dense * (side // patch) ** 2
+
+    @property
     def mask_size(self) -> tuple[int, int]:
         """Side of the mask encoder's input in pixels, and of one of its cells."""
         encoder = cast(SamVisionConfig, self.mask_config.vision_config)
@@ -150,7 +157,10 @@ class Generated:
 
 
 class VideoLisaModel(PreTrainedModel):
-    """The network. `forward` is for training; inference calls the same parts through `VideoLisaSegmenter`."""
+    """The network. `forward` is for training; inference calls the same parts through `VideoLisaSegmenter`.
+
+    Training reads chats whole (`hidden_states`), inference the video once and queries on top of it (`read_prefix`, `read_suffix`).
+    """
 
     config_class = VideoLisaConfig
     base_model_prefix = "videolisa"
@@ -168,22 +178,35 @@ class VideoLisaModel(PreTrainedModel):
             self.aux_heads = AuxiliaryHeads(width, channels, len(config.region_words))
         self.post_init()
 
+    def read_prefix(self, opening_ids_P: Tensor, visual_1VE: Tensor) -> VisualPrefix:
+        """Read what stands before every query: the chat's opening and the visual tokens."""
+        opening_1PE = self.language_model.get_input_embeddings()(opening_ids_P)[None]
+        embeds_1ME = torch.cat([opening_1PE, visual_1VE.to(opening_1PE)], dim=1)
+        out = self.language_model.model(inputs_embeds=embeds_1ME, use_cache=True)
+        return VisualPrefix(out.past_key_values, embeds_1ME.shape[1])
+
+    def read_suffix(self, prefix: VisualPrefix, suffix_ids_BJ: Tensor) -> tuple[Tensor, Cache]:
+        """Read right-padded rows on top of the prefix -> last-layer states hidden_BJE, and the cache to go on with."""
+        embeds_BJE = self.language_model.get_input_embeddings()(suffix_ids_BJ)
+        out = self.language_model.model(inputs_embeds=embeds_BJE, past_key_values=prefix.copies(len(suffix_ids_BJ)), use_cache=True)
+        return out.last_hidden_state, out.past_key_values
+
     @torch.inference_mode()
-    def generate(self, input_ids_BI: Tensor, visual_BVE: Tensor, end_token_id: int, max_new_tokens: int) -> list[Generated]:
-        """Write answers greedily, with a key-value cache, keeping each state that chose [SEG].
+    def generate(self, prefix: VisualPrefix, suffix_ids_BJ: Tensor, end_token_id: int, max_new_tokens: int) -> list[Generated]:
+        """Write answers greedily, keeping each state that chose [SEG].
 
         Args:
-            input_ids_BI: chats that end where the answer begins, all of one length (padding would stand between question and answer).
-            visual_BVE: their visual embeddings.
+            prefix: the video, read.
+            suffix_ids_BJ: the rest of the chats, up to where the answer begins; all of one length (padding would stand in between).
             end_token_id: token that closes an answer; it is not part of it.
             max_new_tokens: an answer that is not closed by then is cut off.
         """
-        hidden_BLE, _, cache = self._read(input_ids_BI, visual_BVE, use_cache=True)
-        tokens: list[list[int]] = [[] for _ in input_ids_BI]
-        seg_states: list[list[Tensor]] = [[] for _ in input_ids_BI]
-        running = set(range(len(input_ids_BI)))
+        hidden_BJE, cache = self.read_suffix(prefix, suffix_ids_BJ)
+        tokens: list[list[int]] = [[] for _ in suffix_ids_BJ]
+        seg_states: list[list[Tensor]] = [[] for _ in suffix_ids_BJ]
+        running = set(range(len(suffix_ids_BJ)))
         for _ in range(max_new_tokens):
-            state_BE = hidden_BLE[:, -1]
+            state_BE = hidden_BJE[:, -1]
             next_B = self.language_model.lm_head(state_BE).argmax(-1)
             for row, token in enumerate(next_B.tolist()):
                 if row not in running:
@@ -198,8 +221,8 @@ class VideoLisaModel(PreTrainedModel):
                 break
             embeds_B1E = self.language_model.get_input_embeddings()(next_B)[:, None]
             out = self.language_model.model(inputs_embeds=embeds_B1E, past_key_values=cache, use_cache=True)
-            hidden_BLE, cache = out.last_hidden_state, out.past_key_values
-        nothing_0E = hidden_BLE.new_zeros(0, hidden_BLE.shape[-1])
+            hidden_BJE, cache = out.last_hidden_state, out.past_key_values
+        nothing_0E = hidden_BJE.new_zeros(0, hidden_BJE.shape[-1])
         return [
             Generated(tuple(ids), torch.stack(states) if states else nothing_0E) for ids, states in zip(tokens, seg_states, strict=True)
         ]
@@ -209,16 +232,11 @@ class VideoLisaModel(PreTrainedModel):
 
         Rows are right-padded, and attention is causal, so padding can influence nothing that is read: no mask is needed.
         """
-        hidden_BLE, spliced, _ = self._read(input_ids_BI, visual_BVE, use_cache=False)
-        return hidden_BLE, spliced
-
-    def _read(self, input_ids_BI: Tensor, visual_BVE: Tensor, use_cache: bool) -> tuple[Tensor, Spliced, Cache | None]:
-        """Splice and run the language model once."""
         ids_BI = input_ids_BI.masked_fill(input_ids_BI == IMAGE_TOKEN_ID, 0)
         text_embeds_BIE = self.language_model.get_input_embeddings()(ids_BI)
         spliced = splice(input_ids_BI, text_embeds_BIE, visual_BVE.to(text_embeds_BIE.dtype))
-        out = self.language_model.model(inputs_embeds=spliced.embeds_BLE, use_cache=use_cache)
-        return out.last_hidden_state, spliced, out.past_key_values
+        out = self.language_model.model(inputs_embeds=spliced.embeds_BLE, use_cache=False)
+        return out.last_hidden_state, spliced
 
     def seg_hidden(self, input_ids_BI: Tensor, hidden_BLE: Tensor, spliced: Spliced) -> tuple[Tensor, Tensor]:
         """States that predict [SEG], in row order -> (seg_hidden_NE, the row of each)."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, VideoView
@@ -16,10 +18,9 @@ from saymask.models.prompts import check_answer_mode, forced_answer
 from saymask.models.videolisa import Generated, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.visual import sparse_dense_tokens
+from saymask.models.visual_prefix import VisualPrefix, split_at_video
 from saymask.records import Video
-
-QUERY_GROUP = 16
-"""Queries per forward pass of the language model; bounds its memory, not the result."""
+from saymask.video.sampling import SparseDense
 
 MAX_ANSWER_TOKENS = 128
 """Where an answer that does not end is cut off."""
@@ -48,42 +49,48 @@ class VideoLisaSegmenter:
     @torch.inference_mode()
     def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> list[Answer]:
         check_answer_mode(answer)
+        writes = answer == "generate"
+        rows = [split_at_video(self.processor.to_inputs([query], template, answer)) for query in queries]
+        opening_ids_P, suffixes = rows[0][0], [suffix_1J[0] for _, suffix_1J in rows]
+        num_more = max(map(len, suffixes)) + (MAX_ANSWER_TOKENS if writes else 0)
+        self._check_length(len(opening_ids_P) + self.config.num_visual + num_more)
         chosen = self.processor.choose_frames(view.video.num_frames)
-        tokens_SPE = view.vision_tokens(chosen.sparse_frame_idx.tolist())
-        dense_slots_1D = torch.from_numpy(chosen.dense_slots)[None].to(tokens_SPE.device)
-        visual_1VE = sparse_dense_tokens(tokens_SPE[None], dense_slots_1D)
+        prefix = view.recall(("visual prefix", *opening_ids_P.tolist()), lambda: self._read_video(view, chosen, opening_ids_P))
+        seg_states: dict[int, Tensor] = {}
+        texts: dict[int, str] = {}
+        for members in _groups(list(map(len, suffixes)), prefix.rows_within(view.budget_bytes, num_more), equal_lengths=writes):
+            group = [suffixes[i] for i in members]
+            if writes:
+                written = self._write_answers(prefix, group)
+                texts.update(zip(members, (self.processor.decode_answer(one.token_ids) for one in written), strict=True))
+                seg_states.update(zip(members, (one.seg_hidden_NE for one in written), strict=True))
+            else:
+                texts.update(dict.fromkeys(members, forced_answer(template)))
+                seg_states.update(zip(members, self._force_answers(prefix, group), strict=True))
         dense_frames = tuple(dict.fromkeys(chosen.dense_frame_idx.tolist()))
-        read = self._write_answers if answer == "generate" else self._force_answers
         answers = []
-        for start in range(0, len(queries), QUERY_GROUP):
-            group = queries[start : start + QUERY_GROUP]
-            for query, (text, seg_hidden_NE) in zip(group, read(group, template, visual_1VE), strict=True):
-                prompts_N1C = self.model.prompt_projector(seg_hidden_NE)[:, None]
-                answers.append(Answer(text, (query,) * len(seg_hidden_NE), prompts_N1C, reference_frames=dense_frames))
+        for i, query in enumerate(queries):
+            prompts_N1C = self.model.prompt_projector(seg_states[i])[:, None]
+            answers.append(Answer(texts[i], (query,) * len(prompts_N1C), prompts_N1C, reference_frames=dense_frames))
         return answers
 
-    def _force_answers(self, queries: Sequence[str], template: str, visual_1VE: Tensor) -> list[tuple[str, Tensor]]:
-        """One pass with the answer given; the state of its [SEG] per query."""
-        input_ids_BI = self.processor.to_inputs(queries, template).to(self.model.device)
-        self._check_length(input_ids_BI.shape[1] - 1 + visual_1VE.shape[1])
-        hidden_BLE, spliced = self.model.hidden_states(input_ids_BI, visual_1VE.expand(len(queries), -1, -1))
-        # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
-        seg_hidden_NE, row_N = self.model.seg_hidden(input_ids_BI, hidden_BLE, spliced)
-        last_of_row = {row: n for n, row in enumerate(row_N.tolist())}
-        return [(forced_answer(template), seg_hidden_NE[last_of_row[row], None]) for row in range(len(queries))]
+    def _read_video(self, view: VideoView, chosen: SparseDense, opening_ids_P: Tensor) -> VisualPrefix:
+        """What every query about this video begins with."""
+        tokens_SPE = view.vision_tokens(chosen.sparse_frame_idx.tolist())
+        dense_slots_1D = torch.from_numpy(chosen.dense_slots)[None].to(tokens_SPE.device)
+        return self.model.read_prefix(opening_ids_P.to(tokens_SPE.device), sparse_dense_tokens(tokens_SPE[None], dense_slots_1D))
 
-    def _write_answers(self, queries: Sequence[str], template: str, visual_1VE: Tensor) -> list[tuple[str, Tensor]]:
-        """The model's own words, with a state for every [SEG] it says; questions of one length are answered together."""
-        rows = [self.processor.to_inputs([query], template, "generate") for query in queries]
-        self._check_length(max(row.shape[1] for row in rows) - 1 + visual_1VE.shape[1] + MAX_ANSWER_TOKENS)
-        written: dict[int, Generated] = {}
-        for length in sorted({row.shape[1] for row in rows}):
-            members = [i for i, row in enumerate(rows) if row.shape[1] == length]
-            input_ids_BI = torch.cat([rows[i] for i in members]).to(self.model.device)
-            visual_BVE = visual_1VE.expand(len(members), -1, -1)
-            answers = self.model.generate(input_ids_BI, visual_BVE, self.processor.end_token_id, MAX_ANSWER_TOKENS)
-            written.update(zip(members, answers, strict=True))
-        return [(self.processor.decode_answer(written[i].token_ids), written[i].seg_hidden_NE) for i in range(len(queries))]
+    def _force_answers(self, prefix: VisualPrefix, suffixes: Sequence[Tensor]) -> list[Tensor]:
+        """The answer is given; the state that predicts its [SEG], as seg_hidden_1E for each row."""
+        hidden_BJE, _ = self.model.read_suffix(prefix, pad_sequence(list(suffixes), batch_first=True).to(self.model.device))
+        # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
+        seg_at = [int((ids_J == self.config.seg_token_id).nonzero()[-1]) for ids_J in suffixes]
+        return [hidden_BJE[row, at - 1 : at] for row, at in enumerate(seg_at)]
+
+    def _write_answers(self, prefix: VisualPrefix, suffixes: Sequence[Tensor]) -> list[Generated]:
+        """The model's own words, with a state for every [SEG] it says."""
+        suffix_ids_BJ = torch.stack(list(suffixes)).to(self.model.device)
+        return self.model.generate(prefix, suffix_ids_BJ, self.processor.end_token_id, MAX_ANSWER_TOKENS)
 
     def _check_length(self, length: int) -> None:
         """Past its context a language model answers nonsense without complaint."""
@@ -109,3 +116,11 @@ class VideoLisaSegmenter:
         lexicon = {word.lower() for word in self.config.lexicon}
         words = re.findall(r"[\w'-]+", query.lower())
         return [word for word in dict.fromkeys(words) if lexicon and word not in lexicon]
+
+
+def _groups(lengths: Sequence[int], most: int, equal_lengths: bool) -> Iterator[list[int]]:
+    """Indices of the rows that go through the language model together: at most so many, short ones with short ones."""
+    by_length = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    for _, members in groupby(by_length, key=lambda i: lengths[i] if equal_lengths else 0):
+        run = list(members)
+        yield from (run[start : start + most] for start in range(0, len(run), most))
