@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from saymask.models.checkpoints import load_model
     from saymask.pipeline import open_video, segment
     from saymask.records import Prediction, Video
+    from saymask.runtime import Runtime
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Video", "__version__", "errors", "load_model", "open_video", "segment"]
+__all__ = ["Prediction", "Runtime", "Video", "__version__", "errors", "load_model", "open_video", "segment"]
 
 _HOMES = {
     "Prediction": "saymask.records",
+    "Runtime": "saymask.runtime",
     "Video": "saymask.records",
     "load_model": "saymask.models.checkpoints",
     "open_video": "saymask.pipeline",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saymask.errors import ConfigError
 from saymask.lookup import suggest
@@ -16,10 +17,19 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class Runtime:
-    """Device ("cpu", "cuda", "cuda:1", "mps") and dtype name (None = the checkpoint's own) of one run."""
+    """Where one run computes, and in which precision.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        dtype: its name; None = the checkpoint's own.
+        device_map: "auto", or layers of the language model -> devices, where it does not fit on `device`; None = all of it there.
+        quantization_config: one of transformers' (such as `BitsAndBytesConfig`), applied to the language model; None = none.
+    """
 
     device: str = "cpu"
     dtype: str | None = None
+    device_map: str | Mapping[str, str] | None = None
+    quantization_config: Any = None
 
     @classmethod
     def choose(cls, device: str | None = None, dtype: str | None = None) -> Runtime:

@@ -69,7 +69,7 @@ class ColourSession:
 @pytest.fixture
 def segmenter(monkeypatch):
     monkeypatch.setitem(sys.modules, "saymask.pipeline", SimpleNamespace(VideoSession=ColourSession))
-    return SimpleNamespace(name="colours", log=[], weights_file=None)
+    return SimpleNamespace(name="colours", log=[], weights_files=())
 
 
 def test_scores_computed_by_hand():
@@ -216,7 +216,7 @@ def colour_world(monkeypatch):
 def test_run_eval_writes_what_it_returns_and_encodes_each_video_once(tmp_path, monkeypatch, segmenter, colour_world):
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"weights")
-    segmenter.weights_file = weights
+    segmenter.weights_files = (weights,)
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/saymask", "eval", "colours", "-m", "my model"])
 
     results = run_eval("colours", "test", segmenter, tmp_path / "out")
@@ -225,7 +225,7 @@ def test_run_eval_writes_what_it_returns_and_encodes_each_video_once(tmp_path, m
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
     assert (results["dataset"], results["split"], results["model"]) == ("colours", "test", "colours")
     assert results["run"]["command"] == "saymask eval colours -m 'my model'"
-    assert results["run"]["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert results["run"]["weights_sha256"] == {f"{tmp_path.name}/model.safetensors": hashlib.sha256(b"weights").hexdigest()}
     assert results["run"]["torch_threads"] >= 1
     j = {row: [round(scores["j"], 9) for scores in results["rows"][row]["expressions"]] for row in results["rows"]}
     assert j == {

@@ -16,11 +16,12 @@ from safetensors.torch import load_file
 from sentencepiece import sentencepiece_model_pb2
 
 from saymask.errors import CheckpointError, ConfigError
-from saymask.models import checkpoints, prompts, release_download
+from saymask.models import checkpoints, prompts
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.release_download import load_hub, load_videolisa_3_8b
 from saymask.models.release_loading import is_release, load_release, load_tokenizer
 from saymask.models.visual import sparse_dense_tokens
+from saymask.nn import hub
 from saymask.nn.weight_files import weight_files
 from saymask.runtime import Runtime
 from saymask.video.transforms import Geometry
@@ -290,6 +291,28 @@ def test_ids_follow_the_chunk_rule_of_the_slow_tokenizer(tmp_path, legacy):
     assert (tokenizer.pad_token_id, tokenizer.padding_side) == (0, "right")
 
 
+def test_every_shard_is_named_for_reports(release):
+    model_folder, tower_folder = release
+    loaded = load_release(model_folder, CPU, "fake")
+    assert loaded.weights_files == (*weight_files(model_folder), *weight_files(tower_folder))
+
+
+def test_quantisation_wants_our_layout(release):
+    with pytest.raises(ConfigError) as caught:
+        load_release(release[0], Runtime("cuda", quantization_config=object()), "fake")
+    assert str(caught.value) == (
+        f"{release[0]}: quantisation reads our own layout; write it first with `saymask convert {release[0]} DST`, then load DST"
+    )
+
+
+def test_layers_of_a_release_may_go_to_the_disk(release):
+    first = load_release(release[0], CPU, "fake")
+    spread = load_release(release[0], Runtime("cpu", "float32", {"layers.1": "disk"}), "fake")
+    ids, visual = first.processor.to_inputs(["the red fish"]), torch.randn(1, first.config.num_visual, 32)
+    with torch.inference_mode():
+        assert torch.allclose(spread.model.hidden_states(ids, visual)[0], first.model.hidden_states(ids, visual)[0], atol=1e-6)
+
+
 def test_a_tokenizer_longer_than_the_embeddings(release):
     settings = release[0] / "tokenizer_config.json"
     values = json.loads(settings.read_text())
@@ -318,8 +341,8 @@ def test_without_a_network_one_error_says_what_is_needed(monkeypatch, tmp_path):
     def offline(*args, **kwargs):
         raise ConnectionError("offline mode is enabled")
 
-    monkeypatch.setattr(release_download, "snapshot_download", offline)
-    monkeypatch.setattr(release_download, "HfApi", lambda: SimpleNamespace(model_info=offline))
+    monkeypatch.setattr(hub, "snapshot_download", offline)
+    monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(model_info=offline))
     expected = (
         "cannot download from https://huggingface.co (offline mode is enabled); needed and not on this disk:\n"
         "  ZechenBai/VideoLISA-3.8B (10.3 GB) from https://huggingface.co/ZechenBai/VideoLISA-3.8B\n"
@@ -348,8 +371,8 @@ def test_a_download_is_announced_and_takes_one_format(monkeypatch, release, capl
         fetched[repo_id] = allow_patterns
         return str(tower if "clip" in repo_id else folder)
 
-    monkeypatch.setattr(release_download, "snapshot_download", snapshot)
-    monkeypatch.setattr(release_download, "HfApi", lambda: SimpleNamespace(model_info=model_info))
+    monkeypatch.setattr(hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(model_info=model_info))
     assert load_hub("ZechenBai/VideoLISA-3.8B", CPU, "fake").name == "fake"
     assert fetched == {
         "ZechenBai/VideoLISA-3.8B": ["config.json", "tokenizer.model", "pytorch_model-1.bin"],
@@ -363,8 +386,8 @@ def test_a_download_is_announced_and_takes_one_format(monkeypatch, release, capl
 
 def test_what_is_on_disk_is_not_fetched_again(monkeypatch, release):
     folders = {"some/fork": release[0], "openai/clip-vit-large-patch14-336": release[1]}
-    monkeypatch.setattr(release_download, "snapshot_download", lambda repo_id, local_files_only: str(folders[repo_id]))
-    monkeypatch.setattr(release_download, "HfApi", lambda: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(hub, "snapshot_download", lambda repo_id, local_files_only: str(folders[repo_id]))
+    monkeypatch.setattr(hub, "HfApi", lambda: pytest.fail("the hub was asked"))
     assert load_hub("some/fork", CPU, "fork").name == "fork"
 
 

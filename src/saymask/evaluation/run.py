@@ -215,7 +215,7 @@ def _circumstances(segmenter: Segmenter) -> dict[str, Any]:
         "transformers": version("transformers"),
         "numpy": np.__version__,
         "torch_threads": torch.get_num_threads(),
-        "weights_sha256": _sha256(segmenter.weights_file) if segmenter.weights_file else None,
+        "weights_sha256": {f"{file.parent.name}/{file.name}": _sha256(file) for file in segmenter.weights_files},
     }
 
 

@@ -91,8 +91,8 @@ class Segmenter(Protocol):
     """A loaded family, ready to answer."""
 
     name: str
-    weights_file: Path | None
-    """Where the weights were read from, for reports; None for a model that was built in memory."""
+    weights_files: tuple[Path, ...]
+    """Where the weights were read from, for reports; empty for a model that was built in memory."""
 
     def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
         """uint8 frames -> tokens_TPE; what `VideoView.vision_tokens` caches."""

@@ -7,7 +7,6 @@ the released layout go to `release_loading`, repositories of the hub to `release
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from importlib.resources import files
 from pathlib import Path
@@ -22,18 +21,17 @@ from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import MODELS, resolve, suggest
 from saymask.models.auxiliary import AUX_PREFIX
 from saymask.models.base import Segmenter
+from saymask.models.placement import language_quantisation, place
 from saymask.models.release_download import load_hub
 from saymask.models.release_loading import TOWER_OPTION, is_release, load_release
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.nn.hub import HUB_ID
 from saymask.nn.strict import quiet_transformers, raise_unless_exact
 from saymask.runtime import Runtime
 
 COPY_AGAIN = "copy the model folder again"
-
-HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-"""What a repository of the hub is called: owner/name."""
 
 
 def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_tower: str | Path | None = None) -> Segmenter:
@@ -92,13 +90,21 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
         raise CheckpointError(
             f"{folder}/config.json: model_type {family!r} is not a saymask model; expected {VideoLisaConfig.model_type!r}"
         )
+    quantisation = language_quantisation(runtime)
     with quiet_transformers():
         try:
             loaded: Any = VideoLisaModel.from_pretrained(
-                folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
+                folder,
+                dtype=runtime.torch_dtype or "auto",
+                output_loading_info=True,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                **quantisation,
             )
         except SafetensorError as error:
             raise CheckpointError(f"{folder}/model.safetensors: damaged or cut off ({error}); {COPY_AGAIN}") from None
+        except ImportError as error:
+            raise ConfigError(f"the quantisation's library cannot be imported ({error}); pip install 'saymask[quant]'") from None
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{folder}/config.json: no model can be built from it ({error}); {COPY_AGAIN}") from None
         try:
@@ -111,7 +117,9 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
         processor = VideoLisaProcessor(tokenizer, model.config)
     except ValueError as error:
         raise CheckpointError(f"{folder}: {error}; {COPY_AGAIN}") from None
-    return VideoLisaSegmenter(model.to(runtime.torch_device), processor, name, folder / "model.safetensors")
+    if not quantisation:  # which has placed it already
+        model = place(model, runtime)
+    return VideoLisaSegmenter(model, processor, name, [folder / "model.safetensors"])
 
 
 def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import torch
 from accelerate import init_empty_weights
-from torch import nn
 from transformers import CLIPVisionConfig, LlamaTokenizer
 
-from saymask.errors import CheckpointError
+from saymask.errors import CheckpointError, ConfigError
+from saymask.models.placement import place
 from saymask.models.prompts import SEG_TOKEN
 from saymask.models.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, our_name, released_name
 from saymask.models.videolisa import VideoLisaModel
@@ -63,12 +63,14 @@ def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path |
         raise CheckpointError(
             f"{folder}: the tokenizer gives {SEG_TOKEN} the id {seg_token_id}, the embeddings end at {values['vocab_size'] - 1}"
         )
+    if runtime.quantization_config is not None:
+        raise ConfigError(f"{folder}: quantisation reads our own layout; write it first with `saymask convert {folder} DST`, then load DST")
     with init_empty_weights():
         model = VideoLisaModel(config)
-    files = weight_files(folder)
-    _fill(model, {file: "" for file in files} | {file: TOWER_PREFIX for file in weight_files(tower)}, runtime, f"{folder} with {tower}")
-    nn.Module.to(model, runtime.torch_device)  # the buffers that no file holds
-    return VideoLisaSegmenter(model, VideoLisaProcessor(tokenizer, config), name, files[0] if len(files) == 1 else None)
+    files = {file: "" for file in weight_files(folder)} | {file: TOWER_PREFIX for file in weight_files(tower)}
+    _fill(model, files, runtime, f"{folder} with {tower}")
+    place(model, runtime)  # also the buffers that no file holds
+    return VideoLisaSegmenter(model, VideoLisaProcessor(tokenizer, config), name, list(files))
 
 
 def load_tokenizer(folder: Path) -> LlamaTokenizer:
@@ -91,9 +93,9 @@ def _tower_beside(folder: Path, values: dict[str, Any]) -> Path:
     """The vision tower's folder, in or next to the release."""
     repo_id = str(values.get("mm_vision_tower", "openai/clip-vit-large-patch14-336"))
     places = [parent / repo_id.rpartition("/")[2] for parent in (folder, folder.resolve().parent)]
-    for place in places:
-        if place.is_dir():
-            return place
+    for candidate in places:
+        if candidate.is_dir():
+            return candidate
     raise CheckpointError(
         f"{folder}: its vision tower is not part of it; fetch https://huggingface.co/{repo_id} and give its folder as {TOWER_OPTION}, "
         f"or put it at {places[0]}"
@@ -121,9 +123,10 @@ def _fill(model: VideoLisaModel, files: dict[Path, str], runtime: Runtime, sourc
     mismatched = [(released, shape, wanted[released]) for released, shape in found.items() if shape != wanted[released]]
     raise_unless_exact(source, wanted.keys() - found.keys(), unexpected, mismatched)
     dtype = runtime.torch_dtype or torch.bfloat16
+    device = runtime.torch_device if runtime.device_map is None else "cpu"
     for file, prefix in files.items():
         tensors = {
-            our_name(prefix + own_name): tensor.to(runtime.torch_device, dtype)
+            our_name(prefix + own_name): tensor.to(device, dtype)
             for own_name, tensor in read_tensors(file)
             if not _is_of_another_model(own_name, prefix)
         }

@@ -29,11 +29,11 @@ MAX_ANSWER_TOKENS = 128
 class VideoLisaSegmenter:
     """A loaded VideoLISA model, in inference mode."""
 
-    def __init__(self, model: VideoLisaModel, processor: VideoLisaProcessor, name: str, weights_file: Path | None = None):
+    def __init__(self, model: VideoLisaModel, processor: VideoLisaProcessor, name: str, weights_files: Sequence[Path] = ()):
         self.model = model.eval()
         self.processor = processor
         self.name = name
-        self.weights_file = weights_file
+        self.weights_files = tuple(weights_files)
         self.config = model.config
 
     @torch.inference_mode()

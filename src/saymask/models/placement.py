@@ -1,0 +1,97 @@
+"""Where a loaded model's parts go: one device, or the language model spread over several, and quantised if asked.
+
+The language model is the part that may not fit (7.6 of the released model's 9.6 GB); everything else stays on the runtime's device.
+"""
+
+from __future__ import annotations
+
+import shutil
+import weakref
+from tempfile import mkdtemp
+from typing import Any
+
+from accelerate import dispatch_model, infer_auto_device_map
+from accelerate.utils import get_max_memory
+from torch import nn
+
+from saymask.errors import ConfigError
+from saymask.models.videolisa import VideoLisaModel
+from saymask.runtime import Runtime
+
+UNQUANTISED = ("visual", "mask_head", "prompt_projector", "lm_head")
+
+
+def place(model: VideoLisaModel, runtime: Runtime) -> VideoLisaModel:
+    """Move a model to the runtime's device; with a device map its language model's layers go where that says.
+
+    Args:
+        model: loaded, with memory for all of its parameters.
+        runtime: its `device_map` is None, "auto" (fill the devices that are present, then main memory, then the disk), or a mapping
+            from parts of the language model, such as "layers.3", to a device or "disk".
+
+    Raises:
+        ConfigError: another word than "auto", or a part that the language model does not have.
+    """
+    nn.Module.to(model, runtime.torch_device if runtime.device_map is None else "cpu")
+    if runtime.device_map is None:
+        return model
+    decoder: nn.Module = model.language_model.model
+    device_map = _device_map(model, decoder, runtime)
+    for part in (model.visual, model.mask_head, model.prompt_projector, model.language_model.lm_head):
+        part.to(runtime.torch_device)
+    offload: dict[str, Any] = {}
+    if "disk" in device_map.values():
+        folder = mkdtemp(prefix="saymask-offload-")
+        weakref.finalize(decoder, shutil.rmtree, folder, ignore_errors=True)
+        offload = {"offload_dir": folder}
+    dispatch_model(decoder, device_map, main_device=_main_device(runtime), force_hooks=True, **offload)
+    return model
+
+
+def language_quantisation(runtime: Runtime) -> dict[str, Any]:
+    """Arguments that make `from_pretrained` quantise the language model and nothing else; empty if none is asked for.
+
+    Raises:
+        ConfigError: on a device where quantised products are not available.
+    """
+    config = runtime.quantization_config
+    if config is None:
+        return {}
+    if not runtime.device.startswith("cuda"):
+        raise ConfigError(
+            f"quantization_config needs a CUDA device, and this run is on {runtime.device!r}; leave it out, dtype bfloat16 halves float32"
+        )
+    for name in ("llm_int8_skip_modules", "modules_to_not_convert"):
+        if hasattr(config, name):
+            setattr(config, name, [*(getattr(config, name) or []), *UNQUANTISED])
+    return {"quantization_config": config, "device_map": {"": runtime.device}}
+
+
+def _device_map(model: VideoLisaModel, decoder: nn.Module, runtime: Runtime) -> dict[str, Any]:
+    """Device of every child of the decoder and, where they are spread, of every layer."""
+    wanted = runtime.device_map
+    main = _main_device(runtime)
+    whole: dict[str, Any] = {name: main for name, _ in decoder.named_children() if name != "layers"}
+    layers = [f"layers.{i}" for i in range(len(decoder.get_submodule("layers")))]  # pyright: ignore[reportArgumentType]
+    if isinstance(wanted, str):
+        if wanted != "auto":
+            raise ConfigError(f"device_map {wanted!r} is not known; give 'auto' or a mapping from parts such as 'layers.3' to devices")
+        free = get_max_memory()
+        others = sum(tensor.nbytes for name, tensor in model.state_dict().items() if not name.startswith("language_model.model.layers"))
+        free[main] = max(0, free.get(main, 0) - others)
+        # The layers are the same size and run one after the other: what matters is only how many fit where.
+        plan = infer_auto_device_map(decoder, free, no_split_module_classes=model.language_model._no_split_modules)
+        return whole | {layer: _planned(plan, layer) for layer in layers}
+    if unknown := [name for name in wanted or {} if name not in layers]:
+        raise ConfigError(f"device_map names {unknown[0]!r}, which is no layer of the language model; it has layers.0 to {layers[-1]}")
+    return whole | dict.fromkeys(layers, main) | dict(wanted or {})
+
+
+def _main_device(runtime: Runtime) -> Any:
+    """The runtime's device as accelerate names it: a number for a CUDA device."""
+    return runtime.torch_device.index or 0 if runtime.device.startswith("cuda") else runtime.device
+
+
+def _planned(plan: dict[str, Any], layer: str) -> Any:
+    """Device of a layer in a plan that may name the layer, all layers or the whole."""
+    return next(plan[name] for name in (layer, "layers", "") if name in plan)
