@@ -1,10 +1,10 @@
-"""How well a mask fits the truth: region similarity J and contour accuracy F, as the DAVIS benchmark defines them.
+"""How well a mask fits the truth on one frame: J, F and J&F as the DAVIS benchmark defines them, R as ReVOS does.
 
 J is intersection over union. F is the harmonic mean of two shares: of the prediction's boundary that lies near the true one,
 and of the true boundary that lies near the prediction's. Near means within a disk of 0.008 image diagonals.
-Two empty masks agree completely (1); an empty one against a filled one scores 0.
+Two empty masks agree completely (1); an empty one against a filled one scores 0. R says how little was marked by mistake.
 
-Masks are (H, W) arrays in which any value other than 0 is the object. Pixels where `void` is set do not count.
+Masks are (H, W) arrays in which any value other than 0 is the object. Pixels where `void` is set do not count. Scores are 0 ... 1.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+from saymask.evaluation.boundary import met_shares
 
 BOUND_TH = 0.008
 
@@ -33,14 +35,7 @@ def contour_accuracy(mask_HW: np.ndarray, truth_HW: np.ndarray, void_HW: np.ndar
     """
     mask_HW, truth_HW = _prepare(mask_HW, truth_HW, void_HW)
     radius = bound_th if bound_th >= 1 else math.ceil(bound_th * math.hypot(*mask_HW.shape))
-    edges_HW, true_edges_HW = boundary_map(mask_HW), boundary_map(truth_HW)
-    box = _bounding_box(edges_HW | true_edges_HW)  # only the part of the image that holds boundaries can matter
-    edges_HW, true_edges_HW = edges_HW[box], true_edges_HW[box]
-    num_edges, num_true_edges = np.count_nonzero(edges_HW), np.count_nonzero(true_edges_HW)
-    if num_edges == 0 or num_true_edges == 0:
-        return float(num_edges == num_true_edges)
-    precision = np.count_nonzero(edges_HW & _dilate(true_edges_HW, radius)) / num_edges
-    recall = np.count_nonzero(true_edges_HW & _dilate(edges_HW, radius)) / num_true_edges
+    precision, recall = met_shares(mask_HW, truth_HW, radius)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
@@ -60,17 +55,36 @@ def video_scores(masks_THW: np.ndarray, truth_THW: np.ndarray, void_THW: np.ndar
     return np.array([region_similarity(*frame) for frame in frames]), np.array([contour_accuracy(*frame) for frame in frames])
 
 
-def boundary_map(mask_HW: np.ndarray) -> np.ndarray:
-    """Mark the pixels that differ from their right, lower or lower right neighbour (bool).
+def robustness_r(mask_HW: np.ndarray, truth_HW: np.ndarray, foreground_HW: np.ndarray) -> float:
+    """R: 1 minus the falsely marked area, measured in areas of everything a question of the video can mean; at least 0.
 
-    Neighbours outside the image do not count, so an object that touches the image's edge has no boundary there.
+    Where nothing is foreground, a single false pixel makes it 0. VISA, section 9.2 of the ReVOS protocol.
+
+    Args:
+        mask_HW, truth_HW: as in the module's description.
+        foreground_HW: union of all annotated instances of the video.
     """
-    mask_HW = np.asarray(mask_HW, dtype=bool)
-    edges_HW = np.zeros_like(mask_HW)
-    edges_HW[:, :-1] = mask_HW[:, :-1] != mask_HW[:, 1:]
-    edges_HW[:-1] |= mask_HW[:-1] != mask_HW[1:]
-    edges_HW[:-1, :-1] |= mask_HW[:-1, :-1] != mask_HW[1:, 1:]
-    return edges_HW
+    return _robustness(mask_HW, truth_HW, foreground_HW, pixel_weight=1)
+
+
+def robustness_r_x255(mask_HW: np.ndarray, truth_HW: np.ndarray, foreground_HW: np.ndarray) -> float:
+    """R on the scale of the published tables, where every false pixel weighs 255; arguments as for `robustness_r`.
+
+    The released script reads predictions from pictures of 0 and 255 and does not make them binary. The two scales do not compare.
+    """
+    return _robustness(mask_HW, truth_HW, foreground_HW, pixel_weight=255)
+
+
+def _robustness(mask_HW: np.ndarray, truth_HW: np.ndarray, foreground_HW: np.ndarray, pixel_weight: int) -> float:
+    mask_HW, truth_HW = _prepare(mask_HW, truth_HW, None)
+    return remaining_share(pixel_weight * int(np.count_nonzero(mask_HW & ~truth_HW)), int(np.count_nonzero(foreground_HW)))
+
+
+def remaining_share(false_area: int, foreground_area: int, epsilon: float = 0.0) -> float:
+    """What the false area leaves of the foreground's: 1 - false / foreground, at least 0; 1 if nothing is false."""
+    if not false_area:
+        return 1.0
+    return max(0.0, 1 - false_area / (foreground_area + epsilon)) if foreground_area else 0.0
 
 
 def _prepare(mask_HW: np.ndarray, truth_HW: np.ndarray, void_HW: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -82,39 +96,3 @@ def _prepare(mask_HW: np.ndarray, truth_HW: np.ndarray, void_HW: np.ndarray | No
         return mask_HW, truth_HW
     counts_HW = ~np.asarray(void_HW, dtype=bool)
     return mask_HW & counts_HW, truth_HW & counts_HW
-
-
-def _bounding_box(edges_HW: np.ndarray) -> tuple[slice, slice]:
-    """Slices of the smallest box that holds all marked pixels."""
-    rows, columns = np.flatnonzero(edges_HW.any(1)), np.flatnonzero(edges_HW.any(0))
-    if not len(rows):
-        return slice(0), slice(0)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def _dilate(edges_HW: np.ndarray, radius: float) -> np.ndarray:
-    """Mark everything within `radius` of a marked pixel.
-
-    A disk is a row of vertical spans that grow towards its centre: walk inwards, lengthen the span, shift it to both sides.
-    The image is one flat vector, each row followed by enough empty pixels to shift into, because that is four times faster.
-    """
-    height, width = edges_HW.shape
-    reach = int(radius)
-    stride = width + reach
-    edges = np.pad(edges_HW, ((0, 0), (0, reach))).ravel()
-    span, dilated = edges.copy(), np.zeros_like(edges)
-    half_span = 0
-    for offset in range(reach, -1, -1):
-        wanted = math.isqrt(int(radius**2 - offset**2))
-        for distance in range(half_span + 1, wanted + 1):
-            _or_shifted(span, edges, distance * stride)
-        half_span = wanted
-        _or_shifted(dilated, span, offset)
-    return dilated.reshape(height, stride)[:, :width]
-
-
-def _or_shifted(target: np.ndarray, source: np.ndarray, shift: int) -> None:
-    """Add to `target`, in place, the vector `source` shifted by `shift` elements both ways."""
-    kept = max(len(source) - shift, 0)
-    target[shift:] |= source[:kept]
-    target[:kept] |= source[shift:]
