@@ -5,11 +5,11 @@ import pytest
 
 from saymask.cli.inspect import describe
 from saymask.config import Config
-from saymask.errors import ConfigError, DataError
-from saymask.lookup import DATASETS, RECIPES, TABLES, resolve
+from saymask.errors import ConfigError
+from saymask.lookup import RECIPES, TABLES, resolve
 from saymask.models.checkpoints import bundled_folder, load_model
 from saymask.pipeline import VideoSession
-from saymask.records import Sample, Video
+from saymask.records import Video
 from saymask.runtime import Runtime
 
 ENTRIES = [(kind, name) for kind, table in TABLES.items() for name in table]
@@ -33,29 +33,6 @@ def test_a_recipe_is_a_complete_configuration_that_survives_its_file(name, tmp_p
     assert type(config).load(tmp_path / "run.json") == config
     with pytest.raises(ConfigError, match=r"^unknown key 'no_such_key'; "):
         config.override(["no_such_key=1"])
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_a_dataset_gives_the_same_valid_samples_each_time(name):
-    first, again = resolve(name, "dataset")(None, "test"), resolve(name, "dataset")(None, "test")
-    assert len(first) == len(again) > 0
-    for idx in (0, len(first) - 1):
-        sample, same = first[idx], again[idx]
-        assert isinstance(sample, Sample)
-        assert sample.expression == same.expression
-        assert sample.masks_THW.any() == bool(sample.expression.obj_ids)
-        assert np.array_equal(sample.masks_THW, same.masks_THW)
-        frames_THWC = sample.video.frames(range(sample.video.num_frames))
-        assert frames_THWC.dtype == np.uint8 and frames_THWC.shape == (*sample.masks_THW.shape, 3)
-        assert np.array_equal(frames_THWC, same.video.frames(range(same.video.num_frames)))
-    with pytest.raises(IndexError):
-        first[len(first)]
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_a_dataset_names_the_splits_it_has(name):
-    with pytest.raises(DataError, match=r"'tset'.*test"):
-        resolve(name, "dataset")(None, "tset")
 
 
 def test_the_toy_model_is_in_the_package():

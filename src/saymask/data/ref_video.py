@@ -1,0 +1,115 @@
+"""Sentences about videos whose masks stand in a `mask_dict.json`: MeViS and ReVOS.
+
+An expression names its targets by `anno_id`, the keys of that file; they become its `obj_ids`. A list that is empty says that nothing in
+the video matches, and the true masks are empty. All targets of an expression count as one mask, their union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from saymask.data.annotation_files import ClipEntry, need, need_int, need_ints, read_clips
+from saymask.data.clips import ClipReader, MaskSource, NoPublicMasks
+from saymask.data.layout import Layout
+from saymask.data.mask_dict import MaskDict
+from saymask.data.samples import Item, LazySamples
+from saymask.records import Expression
+
+MEVIS = Layout(
+    dataset="mevis",
+    splits=("train", "valid_u", "valid"),
+    tree="{train,valid_u,valid}/{JPEGImages/<video>/<frame>.jpg, meta_expressions.json, mask_dict.json (not in valid)}",
+    folders=(".", "mevis", "MeViS", "MeViS_release", "RefVOS/mevis"),
+)
+MEVIS_V2 = Layout(
+    dataset="mevis-v2",
+    splits=MEVIS.splits,
+    tree="{train,valid_u,valid}/{JPEGImages/<video>/<frame>.jpg, meta_expressions_v2.json, mask_dict.json (not in valid)}",
+    folders=(".", "mevis-v2", "MeViSv2", "MeViS_v2", "mevis", "MeViS"),
+)
+REVOS = Layout(
+    dataset="revos",
+    splits=("train", "train_sub", "valid"),
+    tree="{JPEGImages/<source>/<video>/<frame>.jpg, meta_expressions_{train,train_sub,valid}_.json, mask_dict.json}",
+    folders=(".", "revos", "ReVOS"),
+)
+
+
+def load_mevis(root: Path | None, split: str) -> LazySamples:
+    """MeViS: sentences about motion; `valid_u` is the part with public masks that is not for training.
+
+    The masks of `valid` are not public: its expressions have no `obj_ids`, and asking for masks is an error.
+
+    Raises:
+        DataError: no such split, a file that is missing or damaged, or a duplicate id.
+    """
+    return _load_mevis(MEVIS, root, split, "meta_expressions.json")
+
+
+def load_mevis_v2(root: Path | None, split: str) -> LazySamples:
+    """MeViS version 2, with sentences that nothing matches; not verified on the real files.
+
+    The tree is that of version 1, but for the name of the sentences' file, which is met both with and without `_v2`.
+
+    Raises:
+        DataError: as `load_mevis`.
+    """
+    return _load_mevis(MEVIS_V2, root, split, "meta_expressions_v2.json", "meta_expressions.json")
+
+
+def load_revos(root: Path | None, split: str) -> LazySamples:
+    """ReVOS: referring and reasoning sentences, and some that nothing matches.
+
+    Tags: `type_id` ("0" referring, "1" reasoning, "2" nothing matches) and `source`, the dataset the video comes from.
+
+    Raises:
+        DataError: no such split, a file that is missing or damaged, or a duplicate id.
+    """
+    meta = REVOS.find(root, split, f"meta_expressions_{split}_.json")
+    masks = MaskDict(REVOS.require(meta.parent / "mask_dict.json"))
+
+    def tags(clip: ClipEntry, entry: Mapping[str, Any], where: str) -> dict[str, str]:
+        return {"type_id": str(need_int(entry, "type_id", where)), "source": PurePosixPath(clip.name).parts[0]}
+
+    return index_expressions(REVOS, meta, meta.parent / "JPEGImages", masks, tags=tags)
+
+
+def index_expressions(
+    layout: Layout,
+    meta: Path,
+    images: Path,
+    masks: MaskSource,
+    tags: Callable[[ClipEntry, Mapping[str, Any], str], dict[str, str]] | None = None,
+    reword: Callable[[str], str] = str,
+) -> LazySamples:
+    """Index a `meta_expressions.json` whose expressions name their targets by `anno_id`.
+
+    Args:
+        layout: of the dataset, for messages.
+        meta: the file, which exists.
+        images: directory with one folder of frames per video.
+        masks: the `mask_dict.json`, or what stands for masks that are not public; then expressions have no targets.
+        tags: (video, fields of an expression, what messages call it) -> tags of the expression.
+        reword: makes the sentence from what stands in the file.
+
+    Raises:
+        DataError: the file is damaged, or an id occurs twice.
+    """
+    clips = read_clips(meta)
+    items = []
+    for clip in clips:
+        for exp_id, entry, where in clip.expressions():
+            obj_ids = need_ints(entry, "anno_id", where) if isinstance(masks, MaskDict) else ()
+            text = reword(need(entry, "exp", str, where))
+            items.append(Item(clip.name, Expression(exp_id, text, obj_ids, tags=tags(clip, entry, where) if tags else {})))
+    frame_names = {clip.name: clip.frame_names for clip in clips}
+    return LazySamples(meta, items, ClipReader(layout, layout.require(images), frame_names, masks))
+
+
+def _load_mevis(layout: Layout, root: Path | None, split: str, *names_of_meta: str) -> LazySamples:
+    """Either version; they differ in what the file of the sentences is called."""
+    meta = layout.find(root, split, *(f"{split}/{name}" for name in names_of_meta))
+    masks = NoPublicMasks(layout.dataset, split) if split == "valid" else MaskDict(layout.require(meta.parent / "mask_dict.json"))
+    return index_expressions(layout, meta, meta.parent / "JPEGImages", masks)

@@ -1,0 +1,97 @@
+"""What every dataset promises: the same valid samples each time, and an error that names whatever is missing or damaged."""
+
+import pickle
+
+import numpy as np
+import pytest
+from dataset_trees import TREES
+
+from saymask.errors import DataError, SaymaskError
+from saymask.lookup import DATASETS, resolve
+from saymask.records import Sample
+
+
+@pytest.fixture(params=DATASETS)
+def dataset(request, tmp_path):
+    """Loader, root and a split with public masks of each dataset; what is read from disk needs a builder in tests/support."""
+    name = request.param
+    if name == "toyworld":
+        return resolve(name, "dataset"), None, "test"
+    assert name in TREES, f"{name} needs a builder in tests/support/dataset_trees.py that writes a miniature of its true layout"
+    return resolve(name, "dataset"), TREES[name].build(tmp_path), TREES[name].split
+
+
+def test_a_dataset_gives_the_same_valid_samples_each_time(dataset):
+    load, root, split = dataset
+    first, again = load(root, split), load(root, split)
+    assert len(first) == len(again) > 0
+    for idx in (0, len(first) - 1):
+        sample, same = first[idx], again[idx]
+        assert isinstance(sample, Sample)
+        assert sample.expression == same.expression
+        assert sample.masks_THW.any() == bool(sample.expression.obj_ids)
+        assert np.array_equal(sample.masks_THW, same.masks_THW)
+        frames_THWC = sample.video.frames(range(sample.video.num_frames))
+        assert frames_THWC.dtype == np.uint8 and frames_THWC.shape == (*sample.masks_THW.shape, 3)
+        assert np.array_equal(frames_THWC, same.video.frames(range(same.video.num_frames)))
+    with pytest.raises(IndexError):
+        first[len(first)]
+
+
+def test_a_dataset_tells_its_samples_apart_and_travels_to_worker_processes(dataset):
+    load, root, split = dataset
+    samples = load(root, split)
+    names = [f"{sample.video.name}/{sample.expression.exp_id}" for sample in (samples[idx] for idx in range(min(len(samples), 20)))]
+    assert len(set(names)) == len(names)
+    arrived = pickle.loads(pickle.dumps(samples))
+    assert len(arrived) == len(samples) and arrived[0].expression == samples[0].expression
+
+
+def test_a_dataset_names_the_splits_it_has(dataset):
+    load, root, split = dataset
+    with pytest.raises(DataError, match=f"'no-such-split'.*{split}"):
+        load(root, "no-such-split")
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_a_dataset_is_found_in_its_own_folder_and_among_others(name, tmp_path):
+    root, split = TREES[name].build(tmp_path), TREES[name].split
+    load = resolve(name, "dataset")
+    assert load(tmp_path, split).items == load(root, split).items
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_whatever_file_of_a_dataset_is_missing_or_damaged_is_named(name, tmp_path):
+    root, split = TREES[name].build(tmp_path), TREES[name].split
+    load = resolve(name, "dataset")
+
+    def use_everything():
+        for sample in load(root, split):
+            sample.video.frames(range(sample.video.num_frames))
+            assert sample.masks_THW is not None
+
+    used = [path for path in sorted(root.rglob("*")) if path.is_file() and _fails(use_everything, path, b"")]
+    assert used, "no file of the tree is needed?"
+    for path in used:
+        content = path.read_bytes()
+        for damage in (None, b"", content[: len(content) // 2]):
+            error = _fails(use_everything, path, damage)
+            assert isinstance(error, SaymaskError), f"{path} {damage}: {error!r}"
+            assert str(path) in str(error), error
+            assert "; " in str(error), "names no remedy"
+    use_everything()
+
+
+def _fails(work, path, damage):
+    """The error that `work` raises while a file is missing (None) or holds `damage` instead, or None."""
+    content = path.read_bytes()
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
+    try:
+        work()
+    except Exception as error:
+        return error
+    finally:
+        path.write_bytes(content)
+    return None

@@ -1,0 +1,49 @@
+"""An index opens nothing until it is asked to, and refuses ids that would make two samples one or leave their folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saymask.data.samples import Item, LazySamples
+from saymask.errors import DataError
+from saymask.records import Expression, Sample, Video
+
+SOURCE = Path("meta.json")
+
+
+def item(video: str, exp_id: str) -> Item:
+    return Item(video, Expression(exp_id, f"{exp_id} in {video}", (1,)))
+
+
+def open_item(item: Item) -> Sample:
+    video = Video.from_frames(np.zeros((1, 2, 3, 3), np.uint8), item.video_name)
+    return Sample(video, item.expression, np.zeros((1, 2, 3), bool))
+
+
+def test_only_what_is_asked_for_is_opened():
+    opened = []
+    samples = LazySamples(SOURCE, [item("a", "0"), item("a", "1"), item("b/c", "0")], lambda item: opened.append(item) or open_item(item))
+    assert (len(samples), opened) == (3, [])
+    assert samples[2].expression.text == "0 in b/c"
+    assert opened == [samples.items[2]]
+    assert [sample.video.name for sample in samples] == ["a", "a", "b/c"]
+    for index in (3, -1):
+        with pytest.raises(IndexError, match=f"sample {index}: there are 3"):
+            samples[index]
+
+
+def test_two_samples_of_one_name_are_refused():
+    with pytest.raises(DataError, match=r"^meta\.json: two expressions are called a/1; remove one"):
+        LazySamples(SOURCE, [item("a", "1"), item("a", "2"), item("a", "1")], open_item)
+
+
+@pytest.mark.parametrize("video", ["../a", "/a", "a/../../b", "a//b", "a/", "a\\b", "./a"])
+def test_an_id_that_would_leave_its_folder_is_refused(video):
+    with pytest.raises(DataError, match=r"cannot name a sample: ids become folder names"):
+        LazySamples(SOURCE, [item(video, "0")], open_item)
+
+
+def test_nothing_is_no_dataset():
+    with pytest.raises(DataError, match=r"^meta\.json: lists no expressions; download it again$"):
+        LazySamples(SOURCE, [], open_item)
