@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from saymask.video.transforms import (
     Geometry,
@@ -15,6 +16,7 @@ from saymask.video.transforms import (
     for_mask_encoder,
     for_vision_tower,
     longest_side,
+    stretched,
 )
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden/videolisa/preprocess.npz")
@@ -134,3 +136,12 @@ def test_undo_returns_a_mask_to_the_pixels_it_was_drawn_on():
 def test_frames_that_are_not_bytes_are_refused():
     with pytest.raises(TypeError, match=r"^frames must be uint8 in 0 … 255, got torch\.float32$"):
         for_vision_tower(torch.zeros(1, 8, 8, 3), 4, CLIP_MEAN, CLIP_STD)
+
+
+@pytest.mark.parametrize("i", IMAGES)
+@pytest.mark.parametrize("size", [64, 300])
+def test_a_stretched_frame_equals_pillow(i, size):
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    resized = np.asarray(Image.fromarray(frame(i).numpy()).resize((size, size), Image.Resampling.BILINEAR))
+    expected = ((resized / 255 - mean) / std).transpose(2, 0, 1)
+    assert_nearly_equal(stretched(frame(i), size, mean, std), expected, 1 / 255 / min(std) + 1e-5)

@@ -7,7 +7,6 @@ the released layout go to `release_loading`, repositories of the hub to `release
 from __future__ import annotations
 
 import json
-import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
 from saymask.nn.hub import HUB_ID
+from saymask.nn.model_folder import replaced_folder
 from saymask.nn.strict import quiet_transformers, raise_unless_exact
 from saymask.runtime import Runtime
 
@@ -132,18 +132,6 @@ def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Pat
     with init_empty_weights():
         plain = VideoLisaModel(config)
     plain.load_state_dict(state, assign=True)
-    draft = folder.with_name(f".{folder.name}.partial")
-    retired = folder.with_name(f".{folder.name}.retired")
-    for leftover in (draft, retired):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        with quiet_transformers():
-            plain.save_pretrained(draft)
+    with replaced_folder(folder) as draft, quiet_transformers():
+        plain.save_pretrained(draft)
         processor.tokenizer.save_pretrained(draft)
-        # Two renames: whenever the work stops, one whole model is on the disk.
-        if folder.exists():
-            folder.rename(retired)
-        draft.rename(folder)
-        shutil.rmtree(retired, ignore_errors=True)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

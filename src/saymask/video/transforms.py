@@ -4,6 +4,7 @@ Every function takes uint8 RGB frames of shape (..., H, W, C) on any device and 
 resized as uint8, with the rounding of Pillow, because that is what the published models were trained on.
 The mask encoder sees the whole frame: longest side to `size`, normalised, padded with 0 at the right and bottom.
 The vision tower sees the centre: shortest side to `size`, then a centre crop, so the ends of a wide video are cut off.
+SAM 2 sees the whole frame stretched to a square.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def longest_side(height: int, width: int, size: int) -> tuple[int, int]:
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
-def _shortest_side(height: int, width: int, size: int) -> tuple[int, int]:
+def shortest_side(height: int, width: int, size: int) -> tuple[int, int]:
     """Size (h, w) after scaling the shortest side to `size`; the other one is rounded down."""
     if height <= width:
         return size, int(size * width / height)
@@ -76,11 +77,25 @@ def for_vision_tower(frames: Tensor, size: int, mean: Sequence[float], std: Sequ
     Returns:
         float32 images (..., 3, size, size).
     """
-    h, w = _shortest_side(frames.shape[-3], frames.shape[-2], size)
+    h, w = shortest_side(frames.shape[-3], frames.shape[-2], size)
     resized = _resize(frames, (h, w), "bicubic")
     top, left = (h - size) // 2, (w - size) // 2
     cropped = resized[..., top : top + size, left : left + size]
     return _normalise(cropped, [255 * m for m in mean], [255 * s for s in std])
+
+
+def stretched(frames: Tensor, size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Prepare frames for an encoder that takes them stretched to a square.
+
+    Args:
+        frames: uint8 (..., H, W, 3).
+        size: side of the encoder's square input.
+        mean, std: per channel, of values in 0 … 1.
+
+    Returns:
+        float32 images (..., 3, size, size).
+    """
+    return _normalise(_resize(frames, (size, size), "bilinear"), [255 * m for m in mean], [255 * s for s in std])
 
 
 def _resize(frames: Tensor, size: tuple[int, int], mode: str) -> Tensor:

@@ -1,0 +1,91 @@
+"""Repositories of the Hugging Face hub: what is needed is named with its size, fetched once, and found again without a network."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.errors import HFValidationError, HTTPError
+
+from saymask.errors import CheckpointError
+from saymask.nn.weight_files import weight_files
+
+log = logging.getLogger(__name__)
+
+HUB = "https://huggingface.co"
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+"""What a repository of the hub is called: owner/name."""
+
+
+@dataclass(frozen=True)
+class HubRepo:
+    """A repository of the hub.
+
+    Args:
+        repo_id: owner/name.
+        typical_bytes: what to expect when the hub cannot be asked; None = not known.
+        needed: files without which a copy is of no use, beside the weights.
+    """
+
+    repo_id: str
+    typical_bytes: int | None = None
+    needed: tuple[str, ...] = ("config.json",)
+
+    def cached(self) -> Path | None:
+        """Folder of a complete copy on this disk."""
+        try:
+            folder = Path(snapshot_download(self.repo_id, local_files_only=True))
+            weight_files(folder)
+        except (OSError, CheckpointError):
+            return None
+        return folder if all((folder / name).is_file() for name in self.needed) else None
+
+    def files(self) -> dict[str, int]:
+        """Names and sizes of the files to fetch: settings, tokenizer, and the weights in one format."""
+        siblings = HfApi().model_info(self.repo_id, files_metadata=True).siblings or []
+        sizes = {sibling.rfilename: sibling.size or 0 for sibling in siblings if "/" not in sibling.rfilename}
+        weights = [name for name in sizes if name.endswith(".safetensors")] or [name for name in sizes if name.endswith(".bin")]
+        return {name: sizes[name] for name in sizes if name in weights or name.endswith((".json", ".model"))}
+
+
+def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
+    """Folders of all repositories; those that are not on this disk are downloaded.
+
+    Args:
+        repos: what is needed, all of it.
+        way_without: how to go on without a network; the last line of the error.
+
+    Raises:
+        CheckpointError: the hub cannot be reached or refuses; says what would have been fetched, how large, from where.
+    """
+    folders = {repo: repo.cached() for repo in repos}
+    absent = [repo for repo, folder in folders.items() if folder is None]
+    if absent:
+        try:
+            wanted = {repo: repo.files() for repo in absent}
+            log.warning(_notice({repo.repo_id: sum(files.values()) for repo, files in wanted.items()}))
+            for repo, files in wanted.items():
+                folders[repo] = Path(snapshot_download(repo.repo_id, allow_patterns=list(files)))
+        except (OSError, HTTPError, HFValidationError) as error:
+            raise CheckpointError("\n".join([*_unreachable(absent, error), way_without])) from None
+    return [folder for folder in folders.values() if folder is not None]
+
+
+def _notice(sizes: Mapping[str, int]) -> str:
+    """What a user should know before gigabytes move."""
+    listed = " and ".join(f"{repo_id} ({size / 1e9:.1f} GB)" for repo_id, size in sizes.items())
+    return f"downloading {listed} from {HUB} to {HF_HUB_CACHE}; if interrupted, the next start goes on from there"
+
+
+def _unreachable(repos: Sequence[HubRepo], error: Exception) -> list[str]:
+    """Lines with everything needed to fetch the repositories by other means."""
+    lines = [f"cannot download from {HUB} ({str(error).strip().partition(chr(10))[0]}); needed and not on this disk:"]
+    for repo in repos:
+        size = "size unknown" if repo.typical_bytes is None else f"{repo.typical_bytes / 1e9:.1f} GB"
+        lines.append(f"  {repo.repo_id} ({size}) from {HUB}/{repo.repo_id}")
+    return lines
