@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,56 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(socket.socket, "connect", local_only)
     monkeypatch.setattr(socket.socket, "connect_ex", local_only)
+
+
+@pytest.fixture(scope="session")
+def sam2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow SAM 2 with random weights, saved as published ones are; its memory is short: 2 tracked frames and 3 pointers back."""
+    import torch
+    from transformers import Sam2VideoConfig, Sam2VideoMaskDecoderConfig, Sam2VideoModel
+
+    size, width = 64, 128  # narrower ones the library cannot build
+    sides = [size // stride for stride in (4, 8, 16)]
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": 8,
+        "image_size": [size, size],
+        "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 1, 1, 1],
+        "blocks_per_stage": [1, 1, 2, 1],
+        "global_attention_blocks": [3],
+        "window_size_per_stage": [4, 4, 4, 2],
+        "window_positional_embedding_background_size": [2, 2],
+    }
+    config = Sam2VideoConfig(
+        vision_config={
+            "model_type": "sam2_vision_model",
+            "backbone_config": backbone,
+            "backbone_channel_list": [64, 32, 16, 8],
+            "backbone_feature_sizes": [[side, side] for side in sides],
+            "fpn_hidden_size": width,
+        },
+        prompt_encoder_config={"hidden_size": width, "image_size": size, "mask_input_channels": 4},
+        mask_decoder_config=Sam2VideoMaskDecoderConfig(hidden_size=width, mlp_dim=16, num_attention_heads=4, iou_head_hidden_dim=16),
+        image_size=size,
+        num_maskmem=3,
+        max_object_pointers_in_encoder=4,
+        memory_attention_hidden_size=width,
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=16,
+        memory_attention_rope_feat_sizes=[sides[-1], sides[-1]],
+        memory_encoder_hidden_size=width,
+        mask_downsampler_embed_dim=width,
+        memory_fuser_num_layers=1,
+        memory_fuser_embed_dim=width,
+        memory_fuser_intermediate_dim=16,
+    )
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        model = Sam2VideoModel(config)
+        for parameter in model.parameters():  # many are zero at first and would hide what is added to them
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+        model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(5.0)  # objects are never out of sight
+    folder = tmp_path_factory.mktemp("sam2")
+    model.save_pretrained(folder)
+    return folder

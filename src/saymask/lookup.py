@@ -17,12 +17,30 @@ MODELS: dict[str, str] = {
     "toy": "saymask.models.checkpoints:load_bundled_toy",
     "videolisa-3.8b": "saymask.models.release_download:load_videolisa_3_8b",
 }
-TRACKERS: dict[str, str] = {}
+TRACKERS: dict[str, str] = {
+    "xmem": "saymask.trackers.xmem:load_xmem_tracker",
+    "xmem++": "saymask.trackers.xmem:load_xmem_plus_plus",
+    "sam2": "saymask.trackers.sam2:load_sam2",
+    "hold": "saymask.trackers.hold:load_hold",
+}
 DATASETS: dict[str, str] = {
     "toyworld": "saymask.data.toyworld:load_toyworld",
+    "reasonvos": "saymask.data.reason_vos:load_reasonvos",
+    "mevis": "saymask.data.ref_video:load_mevis",
+    "mevis-v2": "saymask.data.ref_video:load_mevis_v2",
+    "revos": "saymask.data.ref_video:load_revos",
+    "ref-davis17": "saymask.data.ref_youtube:load_ref_davis17",
+    "ref-youtube-vos": "saymask.data.ref_youtube:load_ref_youtube_vos",
+    "reasonseg": "saymask.data.reason_seg:load_reasonseg",
+    "refcoco": "saymask.data.refcoco:load_refcoco",
+    "refcoco+": "saymask.data.refcoco:load_refcoco_plus",
+    "refcocog": "saymask.data.refcoco:load_refcocog",
+    "lv-vis": "saymask.data.vos:load_lv_vis",
+    "youtube-vos": "saymask.data.vos:load_youtube_vos",
 }
 RECIPES: dict[str, str] = {
     "videolisa_toy": "saymask.recipes.videolisa:videolisa_toy",
+    "xmem_toy": "saymask.recipes.xmem:xmem_toy",
 }
 WRITERS: dict[str, str] = {
     "overlay": "saymask.video.writer:write_overlay",

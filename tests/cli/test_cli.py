@@ -45,8 +45,10 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     stage = Stage()
 
     class FakeSession:
-        def __init__(self, video, segmenter):
+        def __init__(self, video, segmenter, tracker=None, min_stability=None):
             self.video = video
+            if tracker:
+                stage.calls.append(("track", tracker.name, min_stability))
 
         def __enter__(self):
             return self
@@ -75,8 +77,8 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         if not (out_dir / "state.pt").exists():
             raise ConfigError(f"{out_dir}: nothing to resume")
 
-    def run_eval(dataset, split, segmenter, out_dir, limit, answer, progress):
-        stage.calls.append(("eval", dataset, split, segmenter.name, out_dir, limit, answer))
+    def run_eval(dataset, split, segmenter, out_dir, limit, answer, tracker, progress):
+        stage.calls.append(("eval", dataset, split, segmenter.name, out_dir, limit, answer, *([tracker.name] if tracker else [])))
         progress(1, 1)
         return {"overall": 71.5}
 
@@ -446,6 +448,32 @@ def test_a_defect_is_not_dressed_up_as_a_users_mistake(stage):
     make_frames(Path("clip"))
     stage.during_segment = fail
     assert isinstance(saymask("segment", "clip", "fish").exception, ZeroDivisionError)
+
+
+def test_segment_tracks_with_the_tracker_that_is_named(stage):
+    make_frames(Path("clip"))
+    assert saymask("segment", "clip", "fish", "-t", "hold").exit_code == 0
+    assert ("track", "hold", 0.5) in stage.calls
+    saymask("segment", "clip", "fish", "-t", "hold", "--min-stability", "0.2")
+    assert ("track", "hold", 0.2) in stage.calls
+    saymask("eval", "toyworld", "-t", "hold")
+    assert stage.calls[-1][-2:] == ("forced", "hold")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-t", "helt"], "unknown tracker 'helt'; did you mean 'hold'?"),
+        (["--tracker-weights", "clip"], "--tracker-weights clip without a tracker; add e.g. -t xmem++"),
+        (["-t", "hold", "--tracker-weights", "clip"], "tracker 'hold' has no weights; leave out 'clip'"),
+    ],
+)
+@pytest.mark.parametrize("command", [["segment", "clip", "fish"], ["eval", "toyworld"]], ids=["segment", "eval"])
+def test_a_tracker_that_cannot_be_had_is_said_before_a_model_is_loaded(stage, command, options, message):
+    make_frames(Path("clip"))
+    result = saymask(*command, *options)
+    assert (result.exit_code, result.stderr) == (2, f"saymask: error: {message}\n")
+    assert stage.calls == []
 
 
 # --- the other commands ----------------------------------------------------------------------------------------------------------

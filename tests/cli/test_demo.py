@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from saymask.cli.demo import QUESTIONS, SCENE, SPLIT, write_clip
-from saymask.cli.segment import ask
 from saymask.data.toyworld import load_toyworld
 from saymask.models.checkpoints import load_model
+from saymask.pipeline import VideoSession
 from saymask.runtime import Runtime
 from saymask.video.reader import open_source
 
@@ -25,7 +25,8 @@ def test_the_questions_name_three_things_that_are_mostly_in_view(truth_THW):
 
 def test_each_answer_overlaps_its_own_thing_more_than_the_other_two(truth_THW, tmp_path):
     write_clip(load_toyworld(None, SPLIT)[SCENE].video, tmp_path / "video.mp4")
-    prediction = ask(open_source(tmp_path / "video.mp4"), load_model("toy", Runtime("cpu")), list(QUESTIONS))
+    with VideoSession(open_source(tmp_path / "video.mp4"), load_model("toy", Runtime("cpu"))) as session:
+        prediction = session.segment(list(QUESTIONS))
     for number, result in zip(QUESTIONS.values(), prediction.results, strict=True):
         found_THW = np.stack([result.mask(i) for i in range(prediction.video.num_frames)])
         iou = {other: iou_of(found_THW, truth_THW == other) for other in QUESTIONS.values()}

@@ -50,9 +50,9 @@ def predicted(video: Video, *masks_THW: np.ndarray) -> Prediction:
 class ColourSession:
     """Stands in for the real session: finds the colours named in the question; a question with "fail" cannot be answered."""
 
-    def __init__(self, video: Video, segmenter: SimpleNamespace):
+    def __init__(self, video: Video, segmenter: SimpleNamespace, tracker: SimpleNamespace | None):
         self.video, self.log = video, segmenter.log
-        self.log.append(f"open {video.name}")
+        self.log.append(f"open {video.name}" + (f" with {tracker.name}" if tracker else ""))
 
     def segment(self, queries: list[str], answer: str) -> Prediction:
         self.log.append(tuple(queries))
@@ -223,7 +223,7 @@ def test_run_eval_writes_what_it_returns_and_encodes_each_video_once(tmp_path, m
 
     assert json.loads((tmp_path / "out/results.json").read_text()) == results
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
-    assert (results["dataset"], results["split"], results["model"]) == ("colours", "test", "colours")
+    assert (results["dataset"], results["split"], results["model"], results["tracker"]) == ("colours", "test", "colours", None)
     assert results["run"]["command"] == "saymask eval colours -m 'my model'"
     assert results["run"]["weights_sha256"] == {f"{tmp_path.name}/model.safetensors": hashlib.sha256(b"weights").hexdigest()}
     assert results["run"]["torch_threads"] >= 1
@@ -237,6 +237,17 @@ def test_run_eval_writes_what_it_returns_and_encodes_each_video_once(tmp_path, m
     }
     assert segmenter.log.count("open a") == segmenter.log.count("open b") == 1
     assert ("red", "blue") in segmenter.log
+
+
+def test_run_eval_says_which_tracker_took_part(tmp_path, segmenter, colour_world):
+    weights = tmp_path / "tracker.pth"
+    weights.write_bytes(b"tracker")
+    results = run_eval(
+        "colours", "test", segmenter, tmp_path / "out", limit=1, tracker=SimpleNamespace(name="still", weights_files=(weights,))
+    )
+    assert results["tracker"] == "still"
+    assert results["run"]["weights_sha256"] == {f"{tmp_path.name}/tracker.pth": hashlib.sha256(b"tracker").hexdigest()}
+    assert segmenter.log[0] == "open a with still"
 
 
 def test_run_eval_refuses_to_overwrite_and_leaves_nothing_half_written(tmp_path, segmenter, colour_world):

@@ -27,6 +27,7 @@ def demo(
     """Draw a small video, ask three questions about it, write the masks."""
     from saymask.data.toyworld import load_toyworld
     from saymask.models.checkpoints import load_model
+    from saymask.pipeline import VideoSession
     from saymask.video.reader import open_source
 
     segmenter = load_model("toy", Runtime.choose())
@@ -35,7 +36,8 @@ def demo(
     with output_folder(final) as draft:
         clip = draft / "video.mp4"
         write_clip(drawn, clip)
-        prediction = ask(open_source(clip), segmenter, list(QUESTIONS))
+        with VideoSession(open_source(clip), segmenter) as session:
+            prediction = ask(session, list(QUESTIONS))
         written = [clip, *prediction.save(draft, FORMATS)]
     say(f"drew a video of {drawn.num_frames} frames and asked model {segmenter.name!r} {len(QUESTIONS)} questions about it")
     report(prediction, [final / path.relative_to(draft) for path in written])

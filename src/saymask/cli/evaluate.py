@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from saymask.cli.output import free_folder, progress_bar, say, shown
-from saymask.cli.segment import OUT, AnswerOption, DeviceOption, DtypeOption, ModelOption, VisionTowerOption
+from saymask.cli.segment import (
+    OUT,
+    AnswerOption,
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    TrackerOption,
+    TrackerWeightsOption,
+    VisionTowerOption,
+    load_chosen_tracker,
+)
 from saymask.lookup import resolve
 from saymask.runtime import Runtime
 
@@ -23,15 +33,19 @@ def evaluate(
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     vision_tower: VisionTowerOption = None,
+    tracker: TrackerOption = None,
+    tracker_weights: TrackerWeightsOption = None,
 ) -> None:
     """Measure J, F and J&F; writes results.json."""
     from saymask.evaluation.run import format_table, run_eval
     from saymask.models.checkpoints import load_model
 
     resolve(dataset, "dataset")  # before a model is loaded for nothing
-    segmenter = load_model(model, Runtime.choose(device, dtype), vision_tower)
+    runtime = Runtime.choose(device, dtype)
+    chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
+    segmenter = load_model(model, runtime, vision_tower)
     folder = free_folder(out or OUT / f"eval-{dataset}-{split}")
     with progress_bar(f"{dataset} {split}") as progress:
-        results = run_eval(dataset, split, segmenter, folder, limit=limit, answer=answer, progress=progress)
+        results = run_eval(dataset, split, segmenter, folder, limit, answer, chosen_tracker, progress)
     say(format_table(results))
     say(f"wrote {shown(folder / 'results.json')}")

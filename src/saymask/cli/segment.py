@@ -15,11 +15,14 @@ from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
 from saymask.models.prompts import check_template
 from saymask.runtime import Runtime
+from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
 if TYPE_CHECKING:
     from saymask.models.base import Segmenter
-    from saymask.records import Prediction, QueryResult, Video
+    from saymask.pipeline import VideoSession
+    from saymask.records import Prediction, QueryResult
+    from saymask.trackers.base import Tracker
 
 OUT = Path("saymask-out")
 
@@ -46,6 +49,15 @@ VisionTowerOption = Annotated[
     typer.Option("--vision-tower", metavar="DIR", exists=True, file_okay=False, help="Folder of the CLIP tower if not beside the weights."),
 ]
 
+TrackerOption = Annotated[
+    str | None,
+    typer.Option("-t", "--tracker", help="A tracker of `saymask list`: masks are tracked from the frames the model is surest of."),
+]
+TrackerWeightsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", exists=True, help="The tracker's weights, a file or folder; its default ones if not given."),
+]
+
 
 def segment(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, an image, a folder of frames or of videos, or a quoted glob.")],
@@ -64,6 +76,11 @@ def segment(
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     vision_tower: VisionTowerOption = None,
+    tracker: TrackerOption = None,
+    tracker_weights: TrackerWeightsOption = None,
+    min_stability: Annotated[
+        float, typer.Option(min=0, max=1, help="With -t: do not track from masks less stable than this.")
+    ] = MIN_STABILITY,
     max_frames: Annotated[int, typer.Option(min=1, help="Refuse longer videos.")] = ReadLimits.max_frames,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger frames.")] = ReadLimits.max_pixels,
 ) -> None:
@@ -74,13 +91,16 @@ def segment(
     names = _parse_formats(formats)
     check_template(template)
     from saymask.models.checkpoints import load_model
+    from saymask.pipeline import VideoSession
     from saymask.video.reader import find_sources, open_source
 
     limits = ReadLimits(max_pixels, max_frames)
     paths = find_sources(source)
     only_folder = out if len(paths) == 1 else None
     first_free(only_folder or (out or OUT) / paths[0].absolute().stem)  # before a model is loaded for nothing
-    segmenter = load_model(model, Runtime.choose(device, dtype), vision_tower)
+    runtime = Runtime.choose(device, dtype)
+    chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
+    segmenter = load_model(model, runtime, vision_tower)
     _warn_unknown_words(segmenter, queries)
     notices: set[str] = set()
     failed = 0
@@ -88,8 +108,10 @@ def segment(
         try:
             with _disk_trouble_named(path):
                 video = open_source(path, limits)
-                _note_once(segmenter.notice(video), notices)
-                prediction = ask(video, segmenter, queries, template, answer)
+                for part in (segmenter, chosen_tracker):
+                    _note_once(part.notice(video) if part else None, notices)
+                with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability) as session:
+                    prediction = ask(session, queries, template, answer)
                 written = _save(prediction, only_folder or (out or OUT) / video.name, names)
             report(prediction, written)
         except SaymaskError as error:
@@ -101,11 +123,25 @@ def segment(
         raise SaymaskError(f"{failed} of {len(paths)} sources failed; the others are done")
 
 
-def ask(video: Video, segmenter: Segmenter, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> Prediction:
-    """Ask one video all queries, with a progress bar."""
-    from saymask.pipeline import VideoSession
+def load_chosen_tracker(name: str | None, weights: Path | None, runtime: Runtime) -> Tracker | None:
+    """The tracker that `-t` names, if any.
 
-    with VideoSession(video, segmenter) as session, progress_bar(video.name) as progress:
+    Raises:
+        UnknownName, CheckpointError: there is no such tracker, or its weights do not load.
+        ConfigError: weights without a tracker.
+    """
+    if name is None:
+        if weights is not None:
+            raise ConfigError(f"--tracker-weights {weights} without a tracker; add e.g. -t xmem++")
+        return None
+    from saymask.trackers.loading import load_tracker
+
+    return load_tracker(name, runtime, weights)
+
+
+def ask(session: VideoSession, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> Prediction:
+    """Ask a session all queries, with a progress bar."""
+    with progress_bar(session.video.name) as progress:
         return session.segment(queries, template=template, answer=answer, progress=progress)
 
 
@@ -146,6 +182,8 @@ def report(prediction: Prediction, written: Sequence[Path]) -> None:
         found = f"mask on {_frames_with_mask(result, total)} of {total} frame{'s' if total > 1 else ''}"
         said = f"; it said: {result.text}" if result.notes.get("answer") == "generate" else ""
         say(f'"{result.query}": {found}{said}')
+        for remark in result.notes.get("tracking", ()):
+            say(f"  {remark}")
     for path in written:
         say(f"wrote {shown(path)}")
 

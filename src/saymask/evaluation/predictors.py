@@ -20,6 +20,7 @@ from saymask.records import Expression, Masklet, Prediction, QueryResult, Rle, S
 
 if TYPE_CHECKING:
     from saymask.models.base import Segmenter
+    from saymask.trackers.base import Tracker
 
 Predictor = Callable[[Sample], Prediction]
 
@@ -29,13 +30,15 @@ def sample_name(sample: Sample) -> str:
     return f"{sample.video.name}/{sample.expression.exp_id}"
 
 
-def own_and_swapped_predictors(segmenter: Segmenter, questions: dict[str, str], answer: str = "forced") -> tuple[Predictor, Predictor]:
+def own_and_swapped_predictors(
+    segmenter: Segmenter, questions: dict[str, str], answer: str = "forced", tracker: Tracker | None = None
+) -> tuple[Predictor, Predictor]:
     """The model asked the sample's own question, and another one; a pair that encodes each video once, if asked sample by sample.
 
     Args:
         segmenter: the model.
         questions: the swapped question of every sample, from `swapped_questions`.
-        answer: as in `VideoSession.segment`.
+        answer, tracker: as in `VideoSession`.
     """
     latest: dict[str, Prediction] = {}
 
@@ -43,7 +46,7 @@ def own_and_swapped_predictors(segmenter: Segmenter, questions: dict[str, str], 
         name = sample_name(sample)
         if name not in latest:
             latest.clear()
-            latest[name] = _ask(segmenter, sample, [sample.expression.text, questions[name]], answer)
+            latest[name] = _ask(segmenter, sample, [sample.expression.text, questions[name]], answer, tracker)
         return Prediction(sample.video, (latest[name].results[which],))
 
     return lambda sample: ask(sample, 0), lambda sample: ask(sample, 1)
@@ -106,11 +109,11 @@ def union_predictor(sample: Sample) -> Prediction:
     return _predict(sample, _thing_ids(sample) > 0)
 
 
-def _ask(segmenter: Segmenter, sample: Sample, questions: list[str], answer: str) -> Prediction:
+def _ask(segmenter: Segmenter, sample: Sample, questions: list[str], answer: str, tracker: Tracker | None) -> Prediction:
     # Here and not above: training evaluates too and must not need the libraries that read video files.
     from saymask.pipeline import VideoSession
 
-    with closing(VideoSession(sample.video, segmenter)) as session:
+    with closing(VideoSession(sample.video, segmenter, tracker)) as session:
         return session.segment(questions, answer=answer)
 
 

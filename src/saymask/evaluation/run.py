@@ -4,7 +4,7 @@ An expression's J and F are means over the frames of its video, a family's and t
 that fails scores 0 and is listed with the reason; nothing is skipped. Where nothing in the video matches the question, the share of
 silent answers (no predicted pixel on any frame) is reported as well.
 
-results.json: {dataset, split, model, answer, run: {...}, rows: {row: scores}}, with `scores` as `evaluate` returns it.
+results.json: {dataset, split, model, tracker, answer, run: {...}, rows: {row: scores}}, with `scores` as `evaluate` returns it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from saymask.video.atomic import new_file
 
 if TYPE_CHECKING:
     from saymask.models.base import Segmenter
+    from saymask.trackers.base import Tracker
 
 Progress = Callable[[int, int], None]
 
@@ -80,6 +81,7 @@ def run_eval(
     out_dir: Path,
     limit: int | None = None,
     answer: str = "forced",
+    tracker: Tracker | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure a model on a dataset by name, beside the baselines, and write `results.json` into `out_dir`.
@@ -94,7 +96,7 @@ def run_eval(
         VideoError: `out_dir` already holds a results.json.
     """
     samples: Sequence[Sample] = resolve(dataset, "dataset")(None, split)
-    own, swapped = own_and_swapped_predictors(segmenter, swapped_questions(samples, _count(samples, limit)), answer)
+    own, swapped = own_and_swapped_predictors(segmenter, swapped_questions(samples, _count(samples, limit)), answer, tracker)
     predictors = {
         "model": own,
         "empty": empty_predictor,
@@ -108,8 +110,9 @@ def run_eval(
             "dataset": dataset,
             "split": split,
             "model": segmenter.name,
+            "tracker": tracker.name if tracker else None,
             "answer": answer,
-            "run": _circumstances(segmenter),
+            "run": _circumstances([*segmenter.weights_files, *(tracker.weights_files if tracker else ())]),
             "rows": evaluate_rows(samples, predictors, limit, progress),
         }
         draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -201,7 +204,7 @@ def _mean(expressions: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return means
 
 
-def _circumstances(segmenter: Segmenter) -> dict[str, Any]:
+def _circumstances(weights_files: Sequence[Path]) -> dict[str, Any]:
     """What someone needs to repeat the run: command, versions, threads, and which weights."""
     import torch
 
@@ -215,7 +218,7 @@ def _circumstances(segmenter: Segmenter) -> dict[str, Any]:
         "transformers": version("transformers"),
         "numpy": np.__version__,
         "torch_threads": torch.get_num_threads(),
-        "weights_sha256": {f"{file.parent.name}/{file.name}": _sha256(file) for file in segmenter.weights_files},
+        "weights_sha256": {f"{file.parent.name}/{file.name}": _sha256(file) for file in weights_files},
     }
 
 

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
+from saymask.errors import ConfigError
 from saymask.records import Video
+
+PRESENT_ABOVE = 0.5
+"""Where a reference mask exceeds this, the object is."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,53 @@ class Tracker(Protocol):
             Each frame of the video exactly once, in any order.
 
         Raises:
-            ConfigError: no reference, a frame index outside the video, masks of another size or number, or no object in any of them.
+            ConfigError: references that no tracker can start from; see `check_references`.
         """
         ...
 
     def notice(self, video: Video) -> str | None:
         """One line a user should read before trusting this tracker on this video, if any."""
         ...
+
+
+def check_references(video: Video, reference_masks: Mapping[int, Tensor]) -> None:
+    """Refuse references that no tracker can start from; every `propagate` begins with this.
+
+    Args:
+        video: the video they belong to.
+        reference_masks: as for `Tracker.propagate`.
+
+    Raises:
+        ConfigError: no reference, a frame index outside the video, masks of another size or number, no object at all, or one that is
+            present (above 0.5 somewhere) on no reference.
+    """
+    if not reference_masks:
+        raise ConfigError(f"{video.name}: no reference masks to track from; give the masks of at least one frame")
+    first_idx, first_NHW = next(iter(reference_masks.items()))
+    for frame_idx, masks_NHW in reference_masks.items():
+        if not 0 <= frame_idx < video.num_frames:
+            raise ConfigError(f"{video.name}: reference frame {frame_idx} is outside the video; it has frames 0 to {video.num_frames - 1}")
+        if masks_NHW.ndim != 3 or masks_NHW.shape[1:] != (video.height, video.width):
+            raise ConfigError(
+                f"{video.name}: the reference masks of frame {frame_idx} have shape {tuple(masks_NHW.shape)}; "
+                f"give (objects, {video.height}, {video.width}), the video's own size"
+            )
+        if len(masks_NHW) != len(first_NHW):
+            raise ConfigError(
+                f"{video.name}: {len(masks_NHW)} reference masks on frame {frame_idx}, but {len(first_NHW)} on frame {first_idx}; "
+                "give the same objects on each, all zero where one is absent"
+            )
+    present_RN = torch.stack([(masks_NHW > PRESENT_ABOVE).flatten(1).any(1).cpu() for masks_NHW in reference_masks.values()])
+    if not present_RN.any():
+        frames = ", ".join(map(str, sorted(reference_masks)))
+        raise ConfigError(f"{video.name}: the reference masks are all empty (frames {frames}); give a mask of the object to track")
+    if absent := (~present_RN.any(0)).nonzero().flatten().tolist():
+        raise ConfigError(
+            f"{video.name}: object {absent[0] + 1} of {len(first_NHW)} is empty in every reference mask; leave it out or give a mask of it"
+        )
+
+
+def exclusive_masks(values_NHW: Tensor, above: float) -> Tensor:
+    """Bool masks_NHW that do not overlap: a pixel is the object's whose value is largest, if it exceeds `above`; the first of equals."""
+    objects_N11 = torch.arange(len(values_NHW), device=values_NHW.device)[:, None, None]
+    return (values_NHW > above) & (values_NHW.argmax(0) == objects_N11)
