@@ -149,10 +149,10 @@ def elements(usage: list[float], num_values: int | None = None) -> Elements:
 
 
 def test_eviction_keeps_the_most_used_and_each_groups_own_values():
-    left = evict(elements([0.5, 0.1, 0.9, 0.3, 0.7], num_values=3), num_kept=3)
-    assert left.key_BCM.flatten().tolist() == [0, 2, 4]
-    assert left.values[0].flatten().tolist() == [0, 2, 4]
-    assert left.values[1].flatten().tolist() == [2, 4]
+    left = evict(elements([0.5, 0.9, 0.1, 0.3, 0.7], num_values=3), num_kept=3)
+    assert left.key_BCM.flatten().tolist() == [0, 1, 4]
+    assert left.values[0].flatten().tolist() == [0, 1, 4]
+    assert left.values[1].flatten().tolist() == [4]
 
 
 def test_equally_used_elements_go_together():
@@ -177,6 +177,29 @@ def test_potentiation_averages_the_candidates_by_similarity():
     assert prototypes.values[0].flatten().tolist() == pytest.approx([1.0, (e + 2) / (math.exp(-4) + e + 1)], rel=1e-6)
     late = [(1 + 2 * e) / (1 + e), (e + 2) / (e + 1)]  # the late group has values for candidates 1 and 2 alone
     assert prototypes.values[1].flatten().tolist() == pytest.approx(late, rel=1e-6)
+
+
+@pytest.mark.parametrize(("num_values", "inner"), [(3, []), (4, [2, 3])])
+def test_a_late_group_is_consolidated_only_with_one_more_than_both_ends_and_the_first_again(num_values, inner):
+    """As published: of 5 elements 1 stays in front and 1 behind."""
+    store = elements([0.1, 0.2, 0.3, 0.4, 0.5], num_values)
+    middle, ends = store.middle(1, 1), store.ends(1, 1)
+    assert middle.values[0].flatten().tolist() == [1, 2, 3]
+    assert middle.values[1].flatten().tolist() == inner
+    assert ends.values[0].flatten().tolist() == [0, 4]
+    assert ends.values[1].flatten().tolist() == [5 - num_values, 4]
+
+
+@pytest.mark.parametrize("count_usage", [True, False])
+def test_the_use_of_long_term_elements_is_counted_where_the_rules_say_so(count_usage):
+    memory = Memory(5, LongTermRules(2, 1, num_prototypes=2, max_elements=10, keep_first_frame=False, count_usage=count_usage))
+    key, one, value = torch.zeros(1, 2, 1, 1), torch.ones(1, 1, 1, 1), torch.ones(1, 1, 3, 1, 1)
+    for _ in range(2):
+        memory.remember(key, one, key, value)
+    memory.read(key, key)
+    assert memory.working.use_M.tolist() == [0.5]  # both elements are equal, and one has become a prototype
+    assert memory.long_term.use_M.tolist() == [0.5 if count_usage else 0]
+    assert memory.long_term.life_M.tolist() == pytest.approx([1 if count_usage else 0], abs=1e-6)
 
 
 def test_the_memory_stays_bounded_however_long_it_remembers():

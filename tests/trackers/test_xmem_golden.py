@@ -232,6 +232,7 @@ def with_config(network: XMemNetwork, published: dict) -> XMemNetwork:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("expression", [0, 1], ids=["four masks", "one of them empty"])
 def test_post_optimisation_equals_videolisas_own_programs(expression, golden, formula_network):
     """Default configuration, frames enlarged to a short side of 480. The empty reference changes its own frame only."""

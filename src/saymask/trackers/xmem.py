@@ -66,9 +66,10 @@ class XMemTracker:
             return
         start = references.teaching[0]
         yield from self._run(features, references, range(start, video.num_frames))
-        backwards = self._run(features, references, range(start, -1, -1))
-        next(backwards)  # the reference's own frame, which the first run has given
-        yield from backwards
+        if start > 0:
+            backwards = self._run(features, references, range(start, -1, -1))
+            next(backwards)  # the reference's own frame, which the first run has given
+            yield from backwards
 
     def notice(self, video: Video) -> str | None:
         tag = self.config.domain_tag
