@@ -250,7 +250,9 @@ class Regions:
 class Sample:
     """One video with one expression and its true masks (bool masks_THW, or a function that loads them).
 
-    `regions`, where a dataset knows it, is the truth about everything else in the picture; training may use it for auxiliary losses.
+    `instances`, where a dataset tells an expression's several objects apart, loads them one by one: bool masks_NTHW in the order of
+    `obj_ids`. `regions`, where a dataset knows it, is the truth about everything else in the picture; training may use it for auxiliary
+    losses.
     """
 
     video: Video
@@ -258,6 +260,7 @@ class Sample:
     masks: Masks = field(repr=False)
     ignore_THW: np.ndarray | None = field(default=None, repr=False)
     regions: Regions | None = field(default=None, repr=False)
+    instances: Callable[[], np.ndarray] | None = field(default=None, repr=False)
 
     @property
     def masks_THW(self) -> np.ndarray:
@@ -268,3 +271,11 @@ class Sample:
                 f"{self.video.name}/{self.expression.exp_id}: masks {masks_THW.dtype} {masks_THW.shape}, expected bool {expected}"
             )
         return masks_THW
+
+    @property
+    def instances_NTHW(self) -> np.ndarray | None:
+        """True masks of each object of the expression, bool; None if there are several and the dataset does not tell them apart."""
+        num_objects = len(self.expression.obj_ids)
+        if num_objects > 1:
+            return self.instances() if self.instances else None
+        return self.masks_THW[None][:num_objects]

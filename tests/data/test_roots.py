@@ -62,7 +62,8 @@ def test_a_variable_can_be_set_for_every_name():
 
 
 def test_an_unsaid_place_lists_the_ways_to_say_it():
-    with pytest.raises(DataError, match=r"^nothing says where mevis lies; give its folder with --root, in SAYMASK_MEVIS or in .*\.yaml"):
+    expected = r"^nothing says where mevis lies; give its folder on the command line, in SAYMASK_MEVIS or in .*\.yaml"
+    with pytest.raises(DataError, match=expected):
         dataset_root("mevis")
 
 

@@ -7,7 +7,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from saymask.records import Rle
-from saymask.video.masks import coco_to_rle, davis_palette, label_map, rle_to_coco
+from saymask.video.masks import davis_palette, label_map, rle_to_coco
 
 
 def _masks() -> list[np.ndarray]:
@@ -21,8 +21,6 @@ def test_compressed_rle_is_byte_for_byte_that_of_pycocotools() -> None:
         expected = coco_mask.encode(np.asfortranarray(mask_HW.astype(np.uint8)))
         found = rle_to_coco(Rle.encode(mask_HW))
         assert found == {"size": list(mask_HW.shape), "counts": expected["counts"].decode()}
-        np.testing.assert_array_equal(coco_to_rle(found).decode(), mask_HW)
-        np.testing.assert_array_equal(coco_to_rle(expected).decode(), mask_HW)
 
 
 def test_label_map_gives_a_shared_pixel_to_the_first_object() -> None:

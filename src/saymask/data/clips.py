@@ -46,7 +46,15 @@ class ClipReader:
         video = replace(open_frames(folder, ReadLimits()), name=item.video_name)
         if item.video_name in self.frame_names:
             video = _select_frames(video, folder, self.frame_names[item.video_name])
-        return Sample(video, item.expression, masks=partial(self.load_masks, item, video))
+        return Sample(
+            video, item.expression, masks=partial(self.load_masks, item, video), instances=partial(self._load_instances, item, video)
+        )
+
+    def _load_instances(self, item: Item, video: Video) -> np.ndarray:
+        """The masks of an expression's objects one by one -> bool masks_NTHW."""
+        obj_ids = item.expression.obj_ids
+        one_by_one = [replace(item, expression=replace(item.expression, obj_ids=(obj_id,))) for obj_id in obj_ids]
+        return np.stack([self.load_masks(only, video) for only in one_by_one])
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def read_label_map(path: Path, video: Video) -> np.ndarray:
     Raises:
         DataError: it is damaged, in colour, or of another size than the video's frames.
     """
-    pixels = _read_pixels(path, video)
+    pixels = read_pixels(path, video)
     if pixels.ndim == 3:
         raise DataError(f"{path}: a picture in colour, but a label map has one number per pixel; download the annotations again")
     return pixels
@@ -97,11 +105,11 @@ def read_binary_mask(path: Path, video: Video) -> np.ndarray:
     Raises:
         DataError: it is damaged, or of another size than the video's frames.
     """
-    pixels = _read_pixels(path, video)
+    pixels = read_pixels(path, video)
     return np.atleast_3d(pixels).max(-1) > 0
 
 
-def _read_pixels(path: Path, video: Video) -> np.ndarray:
+def read_pixels(path: Path, video: Video) -> np.ndarray:
     """Numbers of a palette or grey image (H, W), or colours (H, W, 3); transparency is dropped."""
     try:
         with Image.open(path, formats=["PNG"]) as image:

@@ -59,10 +59,13 @@ class ObjectFolders:
     directory: Path
 
     def __call__(self, item: Item, video: Video) -> np.ndarray:
-        (obj_id,) = item.expression.obj_ids
-        folder = self.directory / f"{item.expression.tags['source']}_{item.video_name}_{obj_id}"
-        paths = [self.layout.require(folder / f"{name}.png") for name in video.frame_names]
+        paths = [self.layout.require(self.folder(item) / f"{name}.png") for name in video.frame_names]
         return np.stack([read_binary_mask(path, video) for path in paths])
+
+    def folder(self, item: Item) -> Path:
+        """The folder of the expression's one object."""
+        (obj_id,) = item.expression.obj_ids
+        return self.directory / f"{item.expression.tags['source']}_{item.video_name}_{obj_id}"
 
 
 def _expressions(clip: ClipEntry) -> Iterator[tuple[str, Mapping[str, Any], str]]:

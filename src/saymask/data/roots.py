@@ -46,7 +46,7 @@ def dataset_root(dataset: str, given: Path | None = None) -> Path:
 
 def how_to_say(dataset: str) -> str:
     """The remedy of an error message: the ways to name a dataset's folder."""
-    places = f"with --root, in {root_variable(dataset)} or in {settings_file()}"
+    places = f"on the command line, in {root_variable(dataset)} or in {settings_file()}"
     return f"give its folder {places}, or a folder of several datasets in {ALL_DATASETS_VARIABLE}"
 
 

@@ -51,9 +51,10 @@ class LazySamples(Sequence[Sample]):
             if name in seen:
                 raise DataError(f"{source}: two expressions are called {name}; remove one of them, or download the file again")
             seen.add(name)
+        self.source = source
         self.items = tuple(items)
         self.left_out = tuple(left_out)
-        self._read = read
+        self.read = read
 
     def __len__(self) -> int:
         return len(self.items)
@@ -61,7 +62,7 @@ class LazySamples(Sequence[Sample]):
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index}: there are {len(self)}")
-        return self._read(self.items[index])
+        return self.read(self.items[index])
 
 
 def _is_plain(name: str) -> bool:

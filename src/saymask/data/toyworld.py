@@ -131,6 +131,7 @@ def _to_sample(scene: Scene, name: str, frames_THWC: np.ndarray, ids_THW: np.nda
         video=Video.from_frames(frames_THWC, name, FPS, comment="saymask-toyworld"),
         expression=expression,
         masks=lambda: np.isin(ids_THW, obj_ids),
+        instances=lambda: ids_THW == np.array(obj_ids, dtype=np.uint8)[:, None, None, None],
         regions=Regions(lambda: ids_THW, tuple((thing.colour, thing.kind) for thing in scene.things)),
         things=scene.things,
     )

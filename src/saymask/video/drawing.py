@@ -33,15 +33,15 @@ def contour_width(height: int, width: int) -> int:
     return max(1, round(min(height, width) / 300))
 
 
-def draw_mask(frame_HWC: np.ndarray, rle: Rle, colour: tuple[int, int, int], contour: int) -> None:
-    """Tint the mask and draw its contour, `contour` pixels wide, just inside its edge."""
+def draw_mask(frame_HWC: np.ndarray, rle: Rle, colour: tuple[int, int, int], contour: int, opacity: float = _OPACITY) -> None:
+    """Tint the mask (`opacity` 0: not at all) and draw its contour, `contour` pixels wide, just inside its edge."""
     box = rle.box()
     if box is None:
         return
     x0, y0, x1, y1 = box
     mask_HW = rle.decode()[y0:y1, x0:x1]
     view_HWC = frame_HWC[y0:y1, x0:x1]
-    tinted = view_HWC[mask_HW] * (1 - _OPACITY) + np.asarray(colour) * _OPACITY
+    tinted = view_HWC[mask_HW] * (1 - opacity) + np.asarray(colour) * opacity
     view_HWC[mask_HW] = tinted.round().astype(np.uint8)
     view_HWC[mask_HW & ~_eroded(mask_HW, contour)] = colour
 

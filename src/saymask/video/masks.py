@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -17,11 +16,6 @@ def rle_to_coco(rle: Rle) -> dict[str, Any]:
     """Compress to what COCO and YouTube-VIS files hold: {"size": [height, width], "counts": str}."""
     packed = coco_mask.frPyObjects({"size": [rle.height, rle.width], "counts": rle.counts.tolist()}, rle.height, rle.width)
     return {"size": [rle.height, rle.width], "counts": cast(bytes, packed["counts"]).decode("ascii")}
-
-
-def coco_to_rle(segmentation: Mapping[str, Any]) -> Rle:
-    """Read a compressed RLE; `counts` may be str, as in files, or bytes, as pycocotools gives it."""
-    return Rle.encode(coco_mask.decode(cast(Any, dict(segmentation))).astype(bool))
 
 
 def label_map(masks_NHW: np.ndarray) -> np.ndarray:

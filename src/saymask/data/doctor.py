@@ -1,0 +1,266 @@
+"""Is a dataset on this disk complete and sound? Everything that is wrong is listed with its path and what to do.
+
+Of every split the annotations are read, and every video is opened, which shows frames that are missing, of another size or no images. Of
+some videos, or all, every frame is decoded and the masks of every target are loaded. The loaders find missing and damaged files, wrong
+sizes, bad run lengths, duplicate and unknown ids; what loads but cannot be true is found here: masks that are empty although there is a
+target, impossible pixel values (`mask_files`), masks that lie on the wrong frames (`mask_timing`), and counts that differ from the
+published ones (`published_sizes`). Annotation files are read up to their first fault. One frame, and the masks of one target, are in
+memory at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from saymask.data.clips import ClipReader, MaskSource, NoPublicMasks
+from saymask.data.layout import Layout
+from saymask.data.mask_files import impossible_values, place_of_masks
+from saymask.data.mask_timing import MIN_MASKS, OutlineSample, find_shift
+from saymask.data.published_sizes import PUBLISHED_SIZES
+from saymask.data.reason_seg import REASON_SEG
+from saymask.data.reason_vos import REASON_VOS
+from saymask.data.ref_video import MEVIS, MEVIS_V2, REVOS
+from saymask.data.ref_youtube import REF_DAVIS17, REF_YOUTUBE_VOS
+from saymask.data.refcoco import REFCOCO, REFCOCO_PLUS, REFCOCOG
+from saymask.data.roots import dataset_root
+from saymask.data.samples import Item, LazySamples
+from saymask.data.vos import LV_VIS, YOUTUBE_VOS
+from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
+from saymask.lookup import resolve
+from saymask.records import Video
+from saymask.video.limits import ReadLimits
+from saymask.video.stills import open_frames
+
+LAYOUTS: dict[str, Layout] = {
+    layout.dataset: layout
+    for layout in (
+        *(REASON_VOS, MEVIS, MEVIS_V2, REVOS, REF_DAVIS17, REF_YOUTUBE_VOS),
+        *(REASON_SEG, REFCOCO, REFCOCO_PLUS, REFCOCOG, LV_VIS, YOUTUBE_VOS),
+    )
+}
+NUM_EXAMINED = 50
+"""So many videos of a split, evenly spread, are examined whole unless all are wanted."""
+
+Progress = Callable[[int, int, str], None]
+"""Videos done, videos in this split, name of the split."""
+
+_TARGETS_PER_VIDEO, _MASKS_PER_TARGET = 3, 24  # whose outlines are compared with other frames
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a report.
+
+    Args:
+        split: what it is about.
+        text: of a problem: path, what is wrong, what to do.
+        is_problem: whether something is wrong.
+    """
+
+    split: str
+    text: str
+    is_problem: bool
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """What a split holds by its annotations, and how much of it was examined.
+
+    Args:
+        source: the annotation file or folder.
+        num_videos: videos or photographs, those included that cannot be samples.
+        num_expressions: samples.
+        num_opened: videos with samples, all of which were opened.
+        num_examined: those of which frames and masks were read.
+    """
+
+    source: Path
+    num_videos: int
+    num_expressions: int
+    num_opened: int
+    num_examined: int
+
+    def __str__(self) -> str:
+        return _counted(self.num_videos, self.num_expressions)
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What `check_dataset` found: its lines in order, and the size of every split whose annotations could be read."""
+
+    dataset: str
+    findings: tuple[Finding, ...]
+    sizes: dict[str, SplitSize]
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.is_problem)
+
+
+def check_dataset(
+    name: str, root: Path | None = None, split: str | None = None, all_masks: bool = False, progress: Progress | None = None
+) -> DatasetReport:
+    """Check a dataset on disk.
+
+    Args:
+        name: a name of `DATASETS`.
+        root: its folder, or one that holds it among others; None to use what `dataset_root` knows.
+        split: the one to check; None for all that the dataset has.
+        all_masks: read every frame and mask, not only those of `NUM_EXAMINED` videos per split.
+        progress: called after each video.
+
+    Raises:
+        UnknownName: no dataset of that name.
+        ConfigError: it is not one on disk, has no such split, or nobody says where it lies.
+    """
+    load = resolve(name, "dataset")
+    if name not in LAYOUTS:
+        raise ConfigError(f"{name} is drawn, nothing of it is on disk that could be checked; name one of: {', '.join(LAYOUTS)}")
+    known = LAYOUTS[name].splits
+    if split is not None and split not in known:
+        raise ConfigError(f"{name} has no split {split!r}; use one of: {', '.join(known)}")
+    try:
+        dataset_root(name, root)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    findings: list[Finding] = []
+    sizes: dict[str, SplitSize] = {}
+    for wanted in known if split is None else (split,):
+        try:
+            samples = load(root, wanted)
+        except SaymaskError as error:
+            findings.append(Finding(wanted, str(error), is_problem=True))
+            continue
+        sizes[wanted], found = _check_split(samples, wanted, all_masks, progress)
+        findings += found
+    return DatasetReport(name, (*findings, *_compare_sizes(name, sizes)), sizes)
+
+
+def _check_split(samples: LazySamples, split: str, all_masks: bool, progress: Progress | None) -> tuple[SplitSize, list[Finding]]:
+    """Open every video of a split, and examine some."""
+    videos: dict[str, list[Item]] = {}
+    for item in samples.items:
+        videos.setdefault(item.video_name, []).append(item)
+    examined = _spread(len(videos), len(videos) if all_masks else NUM_EXAMINED)
+    problems: dict[str, None] = {}  # several expressions meet the same fault
+    for place, items in enumerate(videos.values()):
+        problems |= dict.fromkeys(_check_video(samples, items, place in examined))
+        if progress:
+            progress(place + 1, len(videos), split)
+    size = SplitSize(samples.source, len(videos) + len(samples.left_out), len(samples), len(videos), len(examined))
+    remarks = [f"{samples.source}: {size}"]
+    remarks += [f"left out: {reason}" for reason in samples.left_out]
+    if isinstance(_mask_source(samples), NoPublicMasks):
+        remarks.append("masks are kept by the benchmark's server; only frames were checked")
+    if not problems:
+        remarks.append(f"every video can be opened; {size.num_examined} of {size.num_opened} were read whole")
+    findings = [Finding(split, text, is_problem=False) for text in remarks]
+    return size, findings + [Finding(split, text, is_problem=True) for text in problems]
+
+
+def _check_video(samples: LazySamples, items: Sequence[Item], examine: bool) -> Iterator[str]:
+    """Problems of one video; each target is examined once, whatever is said about it."""
+    try:
+        video = samples.read(items[0]).video
+    except SaymaskError as error:
+        yield str(error)
+        return
+    if not examine:
+        return
+    for frame_idx in range(video.num_frames):
+        try:
+            video.frames([frame_idx])
+        except VideoError as error:
+            yield str(error)
+    masks = _mask_source(samples)
+    if isinstance(masks, NoPublicMasks):
+        return
+    outlines: list[OutlineSample] = []
+    by_target: dict[tuple[int, ...], Item] = {}
+    for item in items:
+        by_target.setdefault(item.expression.obj_ids, item)
+    for obj_ids, item in by_target.items():
+        try:
+            masks_THW = samples.read(item).masks_THW
+        except SaymaskError as error:
+            yield str(error)
+            continue
+        if obj_ids and not masks_THW.any():
+            yield _empty(place_of_masks(masks, item) or samples.source, item)
+        if len(outlines) < _TARGETS_PER_VIDEO * _MASKS_PER_TARGET:
+            outlines += _outlines(masks_THW)
+    yield from impossible_values(masks, items, video)
+    if video.num_frames > 1 and len(outlines) >= MIN_MASKS:
+        yield from _misplaced(outlines, video, place_of_masks(masks, items[0]) or samples.source)
+
+
+def _mask_source(samples: LazySamples) -> MaskSource | None:
+    """Where the masks of a split come from, None if they stand in its annotations."""
+    return samples.read.load_masks if isinstance(samples.read, ClipReader) else None
+
+
+def _empty(place: Path, item: Item) -> str:
+    """The problem of an expression whose target is nowhere to be seen."""
+    return (
+        f"{place}: {item.video_name}/{item.expression.exp_id} has a target, {', '.join(map(str, item.expression.obj_ids))}, but every mask "
+        "of it is empty; download masks and expressions again, or leave the expression out if the release is like that"
+    )
+
+
+def _outlines(masks_THW: np.ndarray) -> list[OutlineSample]:
+    """Outlines of a target, evenly spread over the frames on which it is seen."""
+    seen = np.flatnonzero(masks_THW.any((1, 2)))
+    chosen = seen[sorted(_spread(len(seen), _MASKS_PER_TARGET))]
+    return [OutlineSample.of(masks_THW[frame_idx], int(frame_idx)) for frame_idx in chosen]
+
+
+def _misplaced(outlines: Sequence[OutlineSample], video: Video, place: Path) -> Iterator[str]:
+    """The problem of masks that lie on the wrong frames; all frames of the folder come into question, not only those that are listed."""
+    whole = open_frames(Path(video.source), ReadLimits())
+    index_of = {name: index for index, name in enumerate(whole.frame_names)}
+    placed = [replace(outline, position=index_of[video.frame_names[outline.position]]) for outline in outlines]
+    shift = None
+    with suppress(VideoError):  # a damaged frame, which has been reported
+        shift = find_shift(placed, lambda index: whole.frames([index])[0], whole.num_frames)
+    if shift:
+        yield (
+            f"{place}: the masks of {video.name} lie on the wrong frames: {shift}; the contrast across their outlines is "
+            f"{shift.contrast:.0%} of what it is there ({shift.num_masks} masks compared); download frames and masks again; if it stays, "
+            "as is known of TAO and UVO videos of ReVOS, leave the video out"
+        )
+
+
+def _compare_sizes(name: str, sizes: dict[str, SplitSize]) -> Iterator[Finding]:
+    """How the counts relate to the published ones, for every row whose splits could all be counted."""
+    for row in PUBLISHED_SIZES:
+        if row.dataset != name or not sizes.keys() >= set(row.splits):
+            continue
+        split = "+".join(row.splits)
+        found = [sizes[part] for part in row.splits]
+        num_videos, num_expressions = sum(size.num_videos for size in found), sum(size.num_expressions for size in found)
+        if num_videos == row.num_videos and row.num_expressions in (None, num_expressions):
+            counted = "videos" if row.num_expressions is None else "videos and expressions"
+            yield Finding(split, f"as many {counted} as published ({row.source})", is_problem=False)
+            continue
+        text = (
+            f"{found[-1].source}: {_counted(num_videos, num_expressions)}, but published are "
+            f"{_counted(row.num_videos, row.num_expressions)} ({row.source}); the file is incomplete, of another release or changed: "
+            "download it again"
+        )
+        yield Finding(split, text, is_problem=True)
+
+
+def _counted(num_videos: int, num_expressions: int | None) -> str:
+    """ "1 video, 2,098 expressions"; None is left out."""
+    counts = {"video": num_videos, "expression": num_expressions}
+    return ", ".join(f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in counts.items() if count is not None)
+
+
+def _spread(count: int, wanted: int) -> set[int]:
+    """At most `wanted` of `count` positions, evenly spread, the first and last among them."""
+    return set(np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist())
