@@ -33,7 +33,6 @@ _MEVIS_V2 = "github.com/henghuiding/MeViS, README of 2025"
 _DAVIS = "Khoreva et al., ACCV 2018: DAVIS17 has 60 videos for training and 30 for validation"
 _REASON_SEG = "github.com/dvlab-research/LISA, README"
 _REFCOCO = "images: TensorFlow Datasets, ref_coco; expressions: FlagEval, visual grounding"
-_REFCOCO_IMAGES = "TensorFlow Datasets, ref_coco"
 
 PUBLISHED_SIZES: tuple[PublishedSize, ...] = (
     PublishedSize("reasonvos", ("test",), 91, 458, "arXiv:2409.19603 (VideoLISA)"),
@@ -55,10 +54,5 @@ PUBLISHED_SIZES: tuple[PublishedSize, ...] = (
     PublishedSize("refcoco", ("val",), 1_500, 10_834, _REFCOCO),
     PublishedSize("refcoco", ("testA",), 750, 5_657, _REFCOCO),
     PublishedSize("refcoco", ("testB",), 750, 5_095, _REFCOCO),
-    PublishedSize("refcoco+", ("val",), 1_500, None, _REFCOCO_IMAGES),
-    PublishedSize("refcoco+", ("testA",), 750, None, _REFCOCO_IMAGES),
-    PublishedSize("refcoco+", ("testB",), 750, None, _REFCOCO_IMAGES),
-    PublishedSize("refcocog", ("val",), 1_300, None, _REFCOCO_IMAGES),
-    PublishedSize("refcocog", ("test",), 2_600, None, _REFCOCO_IMAGES),
     PublishedSize("youtube-vos", ("train",), 3471, None, "Seo et al., ECCV 2020 (URVOS)"),
 )
