@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from saymask.training.config import OptimConfig, Phase, ToyDataConfig, TrainConfig
+from saymask.training.config import OptimConfig, Phase, ToyDataConfig, VideoLisaToyConfig
 
 TOY_MODEL: dict[str, Any] = {
     "text_config": {
@@ -61,7 +61,7 @@ TOY_MODEL: dict[str, Any] = {
 }
 
 
-def videolisa_toy() -> TrainConfig:
+def videolisa_toy() -> VideoLisaToyConfig:
     """The bundled model: VideoLISA (2409.19603) with toy numbers, from scratch on drawn scenes.
 
     Command: `saymask train videolisa_toy -o runs/toy`. Figures and cost: the model card in `src/saymask/weights/toy`.
@@ -69,7 +69,7 @@ def videolisa_toy() -> TrainConfig:
     """
     words = {"attribute": 4, "knowledge": 1, "plural": 1, "absent": 1, "spatial": 1, "motion": 1, "compare": 0.5, "event": 0.5}
     everything = {"attribute": 1.5, "knowledge": 1, "plural": 1, "absent": 1, "spatial": 2, "motion": 2, "compare": 1, "event": 1}
-    return TrainConfig(
+    return VideoLisaToyConfig(
         model=TOY_MODEL,
         data=ToyDataConfig(phases=(Phase(until=0.3, mix=words), Phase(until=1, mix=everything))),
         optim=OptimConfig(lr=1.5e-3),

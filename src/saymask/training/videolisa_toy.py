@@ -1,0 +1,69 @@
+"""VideoLISA as a training task: drawn clips with questions, in the mix of the step's phase."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from saymask.data.toyworld import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
+from saymask.errors import ConfigError
+from saymask.models.checkpoints import save_model
+from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
+from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa_processor import VideoLisaProcessor
+from saymask.training.config import VideoLisaToyConfig
+from saymask.training.task import Task
+from saymask.training.tokenizer import train_tokenizer
+from saymask.video.sampling import jittered
+
+
+class QuestionBatches(Dataset[dict[str, Any]]):
+    """Batch of every step, drawn from the toy world."""
+
+    def __init__(self, config: VideoLisaToyConfig, processor: VideoLisaProcessor):
+        self.config = config
+        self.processor = processor
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        config = self.config
+        rng = np.random.default_rng([config.seed, step])
+        num_sparse = self.processor.config.num_sparse
+        # Only the frames that are used are drawn: one of each of S equal parts of the timeline, the same for the batch.
+        frame_idx = jittered(TIMELINE, num_sparse, self.processor.config.num_dense, rng).sparse_frame_idx
+        mix = config.data.mix(step, config.steps)
+        samples = draw_batch(config.seed, step, 0, config.batch_size, mix, size=config.data.size, frame_idx=frame_idx)
+        return self.processor.to_batch(samples, rng)
+
+
+def build(config: VideoLisaToyConfig) -> Task:
+    """A fresh model with a tokenizer trained on the toy world's sentences.
+
+    Raises:
+        ConfigError: numbers no model can be built from.
+    """
+    sentences = corpus(config.tokenizer_sentences)
+    chats = (chat(phrase(text), answer, config.model["system_prompt"]) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER))
+    tokenizer = train_tokenizer(chats, config.vocab_size)
+    values = {**config.model, "seg_token_id": tokenizer.convert_tokens_to_ids("[SEG]")}
+    values["text_config"] = {
+        **values["text_config"],
+        "vocab_size": len(tokenizer),
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    values |= {"lexicon": list(lexicon()), "region_words": [*COLOURS, *KINDS]}
+    torch.manual_seed(config.seed)
+    try:
+        model_config = VideoLisaConfig(**values)
+        model = VideoLisaModel(model_config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"no model can be built from these numbers ({error}); check the model.* overrides") from None
+    if config.num_supervised is not None and config.num_supervised > model_config.num_sparse:
+        raise ConfigError(f"num_supervised = {config.num_supervised}: a clip has only {model_config.num_sparse} frames (model.num_sparse)")
+    processor = VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
+    return Task(model, QuestionBatches(config, processor), partial(save_model, model, processor))
