@@ -13,24 +13,11 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
+from saymask.evaluation.noise_video import write_noise_video
 
-from saymask.video.encoder import write_video
-
-FPS = 24.0
 QUERY = "the red fish"
-
-
-def moving_noise(num_frames: int, height: int, width: int) -> Iterator[np.ndarray]:
-    """A textured picture that drifts, so that encoder and decoder have work to do."""
-    rng = np.random.default_rng(0)
-    small = rng.integers(40, 200, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
-    picture = small.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
-    for i in range(num_frames):
-        yield np.roll(picture, (i // 2, i), axis=(0, 1))
 
 
 def segment(path: str, model: str) -> None:
@@ -56,8 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for num_frames in options.frames:
             path = Path(folder) / f"{num_frames}.mp4"
-            frames = moving_noise(num_frames, *options.size)
-            write_video(path, frames, np.arange(num_frames) / FPS, num_frames / FPS)
+            write_noise_video(path, num_frames, *options.size)
             command = [sys.executable, __file__, "--child", str(path), "--model", options.model]
             peaks[num_frames] = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     short, long = (round(peaks[num_frames], 1) for num_frames in options.frames)

@@ -31,6 +31,7 @@ class Stage:
 
 class FakeSegmenter:
     name = "toy"
+    weights_files = ()
 
     def notice(self, video: Video) -> str | None:
         return None if video.tags.get("comment") == "saymask-toyworld" else "trained on drawn scenes"
@@ -77,17 +78,24 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         if not (out_dir / "state.pt").exists():
             raise ConfigError(f"{out_dir}: nothing to resume")
 
-    def run_eval(dataset, split, segmenter, out_dir, limit, answer, tracker, progress):
-        stage.calls.append(("eval", dataset, split, segmenter.name, out_dir, limit, answer, *([tracker.name] if tracker else [])))
+    def predict(exam, candidate, folder, shard, resume, progress):
+        stage.calls.append(("eval", exam.dataset, exam.split, exam.limit, candidate.model, candidate.answer, candidate.tracker, folder))
         progress(1, 1)
-        return {"overall": 71.5}
 
     (tmp_path / "weights" / "toy").mkdir(parents=True)
     (tmp_path / "weights" / "toy" / "model.safetensors").write_bytes(b"weights")
     install(monkeypatch, "saymask.pipeline", VideoSession=FakeSession)
     install(monkeypatch, "saymask.models.checkpoints", load_model=load_model, bundled_folder=(tmp_path / "weights").joinpath)
     install(monkeypatch, "saymask.training.loop", train=train, require_resumable=require_resumable)
-    install(monkeypatch, "saymask.evaluation.run", run_eval=run_eval, format_table=lambda results: f"model {results['overall']}")
+    install(
+        monkeypatch,
+        "saymask.evaluation.run",
+        predict=predict,
+        score=lambda *_: {"overall": 71.5},
+        is_evaluation=lambda folder: False,
+        results_name=lambda protocol: "results.json",
+    )
+    install(monkeypatch, "saymask.evaluation.table", format_table=lambda results: f"model {results['overall']}")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return stage
@@ -457,7 +465,7 @@ def test_segment_tracks_with_the_tracker_that_is_named(stage):
     saymask("segment", "clip", "fish", "-t", "hold", "--min-stability", "0.2")
     assert ("track", "hold", 0.2) in stage.calls
     saymask("eval", "toyworld", "-t", "hold")
-    assert stage.calls[-1][-2:] == ("forced", "hold")
+    assert stage.calls[-1][4:-1] == ("toy", "forced", "hold")
 
 
 @pytest.mark.parametrize(
@@ -592,11 +600,12 @@ def test_a_stopped_training_says_how_to_go_on(stage, small_recipe):
     assert "go on with the same command and -o runs/small --resume" in result.stderr.splitlines()
 
 
-def test_eval_hands_over_what_was_asked_and_prints_the_table(stage, monkeypatch):
-    install(monkeypatch, "some_data", load=lambda root, split: [])
-    monkeypatch.setitem(lookup.DATASETS, "toyworld", "some_data:load")
+def test_eval_hands_over_what_was_asked_and_prints_the_table(stage):
     result = saymask("eval", "toyworld", "-m", "toy", "--split", "test", "--limit", 5, "-o", "scores", "--device", "cpu")
-    assert stage.calls == [("load", "toy", "cpu", None), ("eval", "toyworld", "test", "toy", Path("scores").absolute(), 5, "forced")]
+    assert stage.calls == [
+        ("load", "toy", "cpu", None),
+        ("eval", "toyworld", "test", 5, "toy", "forced", None, Path("scores").absolute()),
+    ]
     assert result.stdout.splitlines() == ["model 71.5", "wrote scores/results.json"]
 
 

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from saymask.cli.main import app
 from saymask.data.toyworld import FAMILIES
-from saymask.evaluation.run import run_eval
+from saymask.evaluation.candidates import with_model
+from saymask.evaluation.exam import open_exam
+from saymask.evaluation.run import predict, score
 from saymask.models.checkpoints import bundled_folder, load_model
 from saymask.runtime import Runtime
 
@@ -48,7 +50,9 @@ def test_two_questions_of_the_exam_go_through_the_real_command(tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_the_exam_gives_the_figures_of_the_card(tmp_path):
-    results = run_eval("toyworld", "test", load_model("toy", Runtime("cpu")), tmp_path, limit=200)
+    exam = open_exam("toyworld", "test", limit=200)
+    predict(exam, with_model(load_model("toy", Runtime("cpu"))), tmp_path)
+    results = score(exam, tmp_path)
     for name, expected in card_rows().items():
         row = results["rows"][name]
         measured = {family: row["families"][family]["j_and_f"] for family in FAMILIES} | {"overall": row["overall"]["j_and_f"]}

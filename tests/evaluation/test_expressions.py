@@ -128,9 +128,11 @@ def test_nothing_to_find():
     """No instance: silence is right on both frames, a pixel on one of them makes it half right."""
     nothing = np.zeros((0, 2, 8, 8), dtype=bool)
     masks_THW = np.zeros((2, 8, 8), dtype=bool)
-    assert expression_scores(masks_THW, nothing) == {"j": 1.0, "f": 1.0, "j_and_f": 1.0}
-    masks_THW[0, 3, 3] = True
-    assert expression_scores(masks_THW, nothing) == {"j": 0.5, "f": 0.5, "j_and_f": 0.5}
+    steady = {"j_recall": 1.0, "j_decay": 0.0, "f_recall": 1.0, "f_decay": 0.0}
+    assert expression_scores(masks_THW, nothing) == {"j": 1.0, "f": 1.0, "j_and_f": 1.0, **steady}
+    masks_THW[0, 3, 3] = True  # so the scores rise from 0 to 1
+    rising = {"j_recall": 0.5, "j_decay": -1.0, "f_recall": 0.5, "f_decay": -1.0}
+    assert expression_scores(masks_THW, nothing) == {"j": 0.5, "f": 0.5, "j_and_f": 0.5, **rising}
 
 
 def test_void_pixels_do_not_count():

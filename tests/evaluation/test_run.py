@@ -1,66 +1,56 @@
-"""Every expected answer counts, the means are the stated ones, and the baselines do what their names say.
+"""An evaluation survives being killed, divided and tampered with; every dataset can be evaluated, perfectly and not at all.
 
-The world of these tests: 40x40 frames with a red 10x10 square and a larger blue one beside it; a model is a function of the question.
+`ColourSession` stands in for the model: it finds the colours named in the question.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from dataset_trees import TREES
+from squares import BLUE, RED, predicted, sample, things
 
 from saymask.errors import ConfigError, DataError, VideoError
-from saymask.evaluation import run
-from saymask.evaluation.predictors import (
-    empty_predictor,
-    largest_thing_predictor,
-    swapped_questions,
-    union_predictor,
-)
-from saymask.evaluation.run import evaluate, evaluate_rows, format_table, run_eval
-from saymask.records import Expression, Masklet, Prediction, QueryResult, Regions, Rle, Sample, Video
-
-RED, BLUE = 1, 2
+from saymask.evaluation.candidates import with_model, without_model
+from saymask.evaluation.exam import Exam, Shard, open_exam
+from saymask.evaluation.protocols import PROTOCOLS, VIDEOLISA_RELEASE
+from saymask.evaluation.run import predict, score
+from saymask.records import Prediction, Video
 
 
-def things(num_frames: int = 2) -> np.ndarray:
-    ids_THW = np.zeros((num_frames, 40, 40), dtype=np.uint8)
-    ids_THW[:, 5:15, 5:15] = RED
-    ids_THW[:, 5:25, 20:35] = BLUE
-    return ids_THW
-
-
-def sample(name: str, text: str, *obj_ids: int, family: str = "colour", num_frames: int = 2) -> Sample:
-    ids_THW = things(num_frames)
-    video = Video.from_frames(np.zeros((num_frames, 40, 40, 3), dtype=np.uint8), name=name)
-    expression = Expression("0", text, obj_ids, tags={"family": family})
-    return Sample(video, expression, np.isin(ids_THW, obj_ids), regions=Regions(lambda: ids_THW, (("red",), ("blue",))))
-
-
-def predicted(video: Video, *masks_THW: np.ndarray) -> Prediction:
-    masklets = [Masklet(n, tuple(map(Rle.encode, masks)), np.ones(len(masks))) for n, masks in enumerate(masks_THW, 1)]
-    return Prediction(video, (QueryResult("", "", tuple(masklets)),))
+def colours(limit: int | None = None) -> Exam:
+    samples = [
+        sample("a/0", "red", RED, family="colour"),
+        sample("b/0", "blue", BLUE, family="colour"),
+        sample("a/1", "the blue one", BLUE, family="colour"),
+        sample("c/0", "fail", RED, family="colour"),
+        sample("d/0", "green", family="absent"),
+    ]
+    return Exam("colours", "test", samples, limit)
 
 
 class ColourSession:
-    """Stands in for the real session: finds the colours named in the question; a question with "fail" cannot be answered."""
+    unreadable = ("c",)
 
     def __init__(self, video: Video, segmenter: SimpleNamespace, tracker: SimpleNamespace | None):
         self.video, self.log = video, segmenter.log
-        self.log.append(f"open {video.name}" + (f" with {tracker.name}" if tracker else ""))
+        self.log.append(f"open {video.name}")
 
     def segment(self, queries: list[str], answer: str) -> Prediction:
         self.log.append(tuple(queries))
-        if "fail" in queries[0]:
+        if self.video.name in self.unreadable:
             raise VideoError(f"{self.video.name}: unreadable")
-        found = [np.isin(things(self.video.num_frames), [RED] * ("red" in q) + [BLUE] * ("blue" in q)) for q in queries]
-        results = tuple(predicted(self.video, masks_THW).results[0] for masks_THW in found)
-        return Prediction(self.video, results)
+        found = [np.isin(things(), [RED] * ("red" in query) + [BLUE] * ("blue" in query)) for query in queries]
+        answers = [predicted(self.video, masks_THW, query=query) for query, masks_THW in zip(queries, found, strict=True)]
+        return Prediction(self.video, tuple(answer.results[0] for answer in answers))
 
     def close(self) -> None:
         self.log.append(f"close {self.video.name}")
@@ -72,211 +62,257 @@ def segmenter(monkeypatch):
     return SimpleNamespace(name="colours", log=[], weights_files=())
 
 
-def test_scores_computed_by_hand():
-    """A square half beside its target: J 1/3. Frames, then expressions, are averaged; absent and silent is right."""
-    half_beside = np.roll(things() == RED, 5, axis=2)
-    right_then_nothing = (things() == RED) & np.array([True, False])[:, None, None]
-    answers = {"shifted": [half_beside], "lost": [right_then_nothing], "none": [], "two": [things() == RED, things() == BLUE]}
-    samples = [
-        sample("shifted", "the red one", RED),
-        sample("lost", "the red one", RED),
-        sample("none", "the green one", family="absent"),
-        sample("two", "both", RED, BLUE, family="plural"),
-    ]
-    scores = evaluate(samples, lambda s: predicted(s.video, *answers[s.video.name]))
-
-    shifted, lost, none, two = scores["expressions"]
-    assert shifted["j"] == pytest.approx(1 / 3) and shifted["j_and_f"] == (shifted["j"] + shifted["f"]) / 2
-    assert (lost["j"], lost["f"], lost["j_and_f"]) == (0.5, 0.5, 0.5)
-    assert (none["j"], none["f"], none["silent"]) == (1.0, 1.0, True)
-    assert (two["j"], two["f"]) == (1.0, 1.0) and "silent" not in two
-    assert scores["families"]["colour"]["j"] == pytest.approx((1 / 3 + 0.5) / 2)
-    assert scores["families"]["absent"] == {"expressions": 1, "j": 1.0, "f": 1.0, "j_and_f": 1.0, "silent": 1.0}
-    assert scores["overall"]["j"] == pytest.approx((1 / 3 + 0.5 + 1 + 1) / 4)
-    assert (scores["expected"], scores["found"], scores["failed"]) == (4, 4, [])
+def but_for_the_run(folder: Path) -> dict:
+    results = json.loads((folder / "results.json").read_text())
+    assert results.pop("run")["command"]
+    return results
 
 
-def test_failed_predictions_count_as_zero_and_are_named():
-    samples = [sample("good", "red", RED), sample("bad", "red", RED), sample("empty", "green", family="absent")]
-
-    def predictor(s: Sample) -> Prediction:
-        if s.video.name != "good":
-            raise VideoError(f"{s.video.name}: unreadable")
-        return predicted(s.video, things() == RED)
-
-    scores = evaluate(samples, predictor)
-    assert (scores["expected"], scores["found"]) == (3, 1)
-    assert scores["failed"] == [
-        {"name": "bad/0", "reason": "bad: unreadable"},
-        {"name": "empty/0", "reason": "empty: unreadable"},
-    ]
-    assert scores["overall"]["j_and_f"] == pytest.approx(1 / 3)
-    assert scores["families"]["colour"]["f"] == 0.5
-    assert scores["families"]["absent"] == {"expressions": 1, "j": 0.0, "f": 0.0, "j_and_f": 0.0, "silent": 0.0}
+def j_of(row: dict) -> list[float]:
+    return [round(entry["j"], 9) for entry in row["expressions"]]
 
 
-@pytest.mark.parametrize(
-    ("prediction_of", "reason"),
-    [
-        (lambda s: Prediction(s.video, ()), "v/0: the prediction has 0 results, expected 1"),
-        (
-            lambda s: predicted(s.video, np.ones((2, 20, 20), dtype=bool)),
-            "v/0: the predicted masks are (2, 20, 20) (frames, height, width), expected (2, 40, 40)",
-        ),
-        (
-            lambda s: predicted(sample("w", "red", RED, num_frames=3).video, things(3) == RED),
-            "v/0: the predicted masks are (3, 40, 40) (frames, height, width), expected (2, 40, 40)",
-        ),
-    ],
-)
-def test_predictions_of_the_wrong_form_are_failures(prediction_of, reason):
-    assert evaluate([sample("v", "red", RED)], prediction_of)["failed"] == [{"name": "v/0", "reason": reason}]
+# --- what is written ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_defect_of_the_predictor_is_not_scored():
-    with pytest.raises(ZeroDivisionError):
-        evaluate([sample("v", "red", RED)], lambda s: 1 / 0)
-
-
-def test_ignored_pixels_do_not_count():
-    whole = sample("v", "red", RED)
-    ignore_THW = np.zeros((2, 40, 40), dtype=bool)
-    ignore_THW[:, :, 10:] = True
-    ignoring = Sample(whole.video, whole.expression, whole.masks, ignore_THW)
-    too_wide = (things() == RED) | ignore_THW
-    assert evaluate([whole], lambda s: predicted(s.video, too_wide))["overall"]["j"] < 0.1
-    assert evaluate([ignoring], lambda s: predicted(s.video, too_wide))["overall"]["j_and_f"] == 1.0
-
-
-def test_baselines_ignore_the_question():
-    samples = [sample("a", "red", RED), sample("b", "blue", BLUE), sample("c", "both", RED, BLUE), sample("d", "green")]
-    rows = evaluate_rows(samples, {"empty": empty_predictor, "largest": largest_thing_predictor, "union": union_predictor})
-    j = {row: [round(scores["j"], 9) for scores in rows[row]["expressions"]] for row in rows}
-    red_of_both, blue_of_both = 100 / 400, 300 / 400
-    assert j == {
-        "empty": [0, 0, 0, 1],
-        "largest": [0, 1, blue_of_both, 0],
-        "union": [red_of_both, blue_of_both, 1, 0],
+def test_a_model_stands_beside_baselines_and_its_session_serves_all_questions_about_a_video(tmp_path, segmenter):
+    predict(colours(), with_model(segmenter), tmp_path)
+    results = score(colours(), tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+    assert {row: j_of(scores) for row, scores in results["rows"].items()} == {
+        "model": [1, 1, 1, 0, 1],
+        "empty": [0, 0, 0, 0, 1],
+        "largest": [0, 1, 1, 0, 0],
+        "union": [0.25, 0.75, 0.75, 0.25, 0],
+        "swapped": [0, 1, 0, 0, 0],  # "blue" gets the question "the blue one": another wording is no other meaning
     }
-    assert [rows[row]["overall"]["silent"] for row in rows] == [1.0, 0.0, 0.0]
+    assert results["rows"]["model"]["failed"] == [{"name": "c/0", "reason": "c: unreadable"}]
+    assert (results["dataset"], results["model"], results["tracker"], results["answer"]) == ("colours", "colours", None, "forced")
+    assert [event for event in segmenter.log if "open" in event] == ["open a", "open b", "open c", "open d"]
+    assert ("red", "the blue one", "blue", "fail") in segmenter.log  # own questions, then other videos'; none twice
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "predictions", "results.json", "swapped"]
 
 
-def test_baselines_say_when_the_dataset_does_not_outline_everything():
-    plain = Sample(*(getattr(sample("v", "red", RED), name) for name in ("video", "expression", "masks")))
-    with pytest.raises(DataError, match=r"^v/0: this baseline needs the outline of every thing, which the dataset does not state$"):
-        union_predictor(plain)
+def test_a_prediction_that_is_deleted_lowers_the_mean_and_is_named(tmp_path):
+    predict(colours(), without_model("oracle"), tmp_path)
+    assert score(colours(), tmp_path)["rows"]["oracle"]["overall"]["j_and_f"] == 1.0
+    gone = tmp_path / "predictions/a/1.json"
+    gone.unlink()
+    row = score(colours(), tmp_path)["rows"]["oracle"]
+    assert row["overall"]["j_and_f"] == pytest.approx(4 / 5)
+    assert (row["expected"], row["found"]) == (5, 4)
+    assert row["failed"] == [{"name": "a/1", "reason": f"{gone}: no prediction; predict it with --resume"}]
 
 
-def test_limit_and_progress():
-    seen = []
-    samples = [sample(str(i), "red", RED) for i in range(3)]
-    rows = evaluate_rows(samples, {"empty": empty_predictor}, limit=2, progress=lambda done, total: seen.append((done, total)))
-    assert rows["empty"]["expected"] == 2 and seen == [(1, 2), (2, 2)]
-    assert evaluate_rows(samples, {"empty": empty_predictor}, limit=9)["empty"]["expected"] == 3
-    with pytest.raises(ConfigError, match=r"^limit 0 leaves nothing to evaluate; give 1 or more$"):
-        evaluate_rows(samples, {"empty": empty_predictor}, limit=0)
-    with pytest.raises(DataError, match=r"^no samples to evaluate; check the dataset and the split$"):
-        evaluate([], empty_predictor)
+def test_the_script_that_skips_what_is_missing_is_reproduced_under_its_name_beside_ours(tmp_path):
+    predict(colours(), without_model("oracle"), tmp_path)
+    (tmp_path / "predictions/a/1.json").unlink()
+    row = score(colours(), tmp_path, protocol=VIDEOLISA_RELEASE)["rows"]["oracle"]
+    assert (row["overall"]["j_and_f"], row["overall"]["expressions"], row["expected"], row["found"]) == (1.0, 4, 5, 4)
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["config.json", "results-videolisa-release.json"]
 
 
-def test_swapped_questions_come_from_the_next_place_in_the_family():
-    samples = [
-        sample("a", "red", RED),
-        sample("b", "larger", BLUE, family="compare"),
-        sample("c", "red", RED),
-        sample("d", "blue", BLUE),
-    ]
-    questions = swapped_questions(samples, 4)
-    # a skips c, which asks the same; d goes round the end; b is alone in its family and takes the next question of any.
-    assert questions == {"a/0": "blue", "b/0": "red", "c/0": "blue", "d/0": "red"}
-    assert swapped_questions(samples, 2) == {"a/0": "blue", "b/0": "red"}
-    with pytest.raises(DataError, match=r"^no question to swap 'red' with: all 2 samples ask it$"):
-        swapped_questions([samples[0], samples[2]], 2)
+# --- stopped, divided, gone on with ------------------------------------------------------------------------------------------------
 
 
-def test_swapped_questions_do_not_walk_through_an_endless_split():
-    class Endless(Sequence):
-        def __len__(self) -> int:
-            return 10**9
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from saymask.evaluation.candidates import without_model
+from saymask.evaluation.exam import open_exam
+from saymask.evaluation.run import predict
 
-        def __getitem__(self, index: int) -> Sample:
-            assert index < 9
-            return sample(str(index), ("red", "blue")[index % 2])
+root, out, last_words = map(Path, sys.argv[1:])
+rename = Path.rename
 
-    assert swapped_questions(Endless(), 8) == {f"{index}/0": ("blue", "red")[index % 2] for index in range(8)}
+def killed_at(draft, target):
+    if target == last_words:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(draft, target)
 
-
-@pytest.fixture
-def colour_world(monkeypatch):
-    samples = [sample("a", "red", RED), sample("b", "blue", BLUE), sample("c", "red fail", RED), sample("d", "green", family="absent")]
-    monkeypatch.setattr(run, "resolve", lambda name, kind: lambda root, split: samples if (name, kind) == ("colours", "dataset") else [])
-    return samples
-
-
-def test_run_eval_writes_what_it_returns_and_encodes_each_video_once(tmp_path, monkeypatch, segmenter, colour_world):
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"weights")
-    segmenter.weights_files = (weights,)
-    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/saymask", "eval", "colours", "-m", "my model"])
-
-    results = run_eval("colours", "test", segmenter, tmp_path / "out")
-
-    assert json.loads((tmp_path / "out/results.json").read_text()) == results
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
-    assert (results["dataset"], results["split"], results["model"], results["tracker"]) == ("colours", "test", "colours", None)
-    assert results["run"]["command"] == "saymask eval colours -m 'my model'"
-    assert results["run"]["weights_sha256"] == {f"{tmp_path.name}/model.safetensors": hashlib.sha256(b"weights").hexdigest()}
-    assert results["run"]["torch_threads"] >= 1
-    j = {row: [round(scores["j"], 9) for scores in results["rows"][row]["expressions"]] for row in results["rows"]}
-    assert j == {
-        "model": [1, 1, 0, 1],
-        "empty": [0, 0, 0, 1],
-        "largest": [0, 1, 0, 0],
-        "union": [0.25, 0.75, 0.25, 0],
-        "swapped": [0, 0, 0, 0],
-    }
-    assert segmenter.log.count("open a") == segmenter.log.count("open b") == 1
-    assert ("red", "blue") in segmenter.log
+Path.rename = killed_at
+predict(open_exam("revos", "valid", root), without_model("first_frame_held"), out)
+"""
 
 
-def test_run_eval_says_which_tracker_took_part(tmp_path, segmenter, colour_world):
-    weights = tmp_path / "tracker.pth"
-    weights.write_bytes(b"tracker")
-    results = run_eval(
-        "colours", "test", segmenter, tmp_path / "out", limit=1, tracker=SimpleNamespace(name="still", weights_files=(weights,))
+def test_resuming_after_a_kill_gives_the_same_results(tmp_path):
+    """A process is killed at the worst moment: a prediction is written but does not have its name yet."""
+    root, killed, whole = TREES["revos"].build(tmp_path), tmp_path / "killed", tmp_path / "whole"
+    answers = killed / "predictions/UVO/all/dog"
+    child = subprocess.run([sys.executable, "-c", KILLED, str(root), str(killed), str(answers / "2.json")], check=False)
+    assert child.returncode == -signal.SIGKILL
+    done = {path: path.stat().st_mtime_ns for path in answers.glob("[0-9].json")}
+    assert [path.name for path in sorted(done)] == ["0.json", "1.json"] and not (killed / "results.json").exists()
+
+    exam, candidate = open_exam("revos", "valid", root), without_model("first_frame_held")
+    predict(exam, candidate, killed, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "it began anew"
+    predict(exam, candidate, whole)
+    assert (
+        score(exam, killed)["rows"]["first_frame_held"]["found"] == len(score(exam, whole)["rows"]["first_frame_held"]["expressions"]) == 4
     )
-    assert results["tracker"] == "still"
-    assert results["run"]["weights_sha256"] == {f"{tmp_path.name}/tracker.pth": hashlib.sha256(b"tracker").hexdigest()}
-    assert segmenter.log[0] == "open a with still"
+    assert but_for_the_run(killed) == but_for_the_run(whole)
 
 
-def test_run_eval_refuses_to_overwrite_and_leaves_nothing_half_written(tmp_path, segmenter, colour_world):
-    run_eval("colours", "test", segmenter, tmp_path, limit=1)
-    first = (tmp_path / "results.json").read_text()
-    with pytest.raises(VideoError, match=r"results\.json: already exists and is not overwritten"):
-        run_eval("colours", "test", segmenter, tmp_path)
-    assert (tmp_path / "results.json").read_text() == first
-
+def test_a_model_that_is_stopped_within_a_video_asks_the_same_questions_together_again(tmp_path, segmenter):
     def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if done == 1:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_eval("colours", "test", segmenter, tmp_path / "stopped", progress=stop)
-    assert list((tmp_path / "stopped").iterdir()) == []
+        predict(colours(), with_model(segmenter), tmp_path / "stopped", progress=stop)
+    asked = segmenter.log[1]
+    segmenter.log.clear()
+    predict(colours(), with_model(segmenter), tmp_path / "stopped", resume=True)
+    assert segmenter.log[:2] == ["open a", asked]
+    predict(colours(), with_model(segmenter), tmp_path / "whole")
+    for name in ("stopped", "whole"):
+        score(colours(), tmp_path / name)
+    assert but_for_the_run(tmp_path / "stopped") == but_for_the_run(tmp_path / "whole")
 
 
-def test_format_table_shows_per_cent_per_family_and_counts_failures(tmp_path, segmenter, colour_world):
-    table = format_table(run_eval("colours", "test", segmenter, tmp_path))
-    assert table.splitlines()[0] == "J&F      colour  absent  overall  silent"
-    assert table.splitlines()[1] == "model      66.7   100.0     75.0   100.0"
-    assert table.splitlines()[2] == "empty       0.0   100.0     25.0   100.0"
-    assert table.splitlines()[5] == "swapped     0.0     0.0      0.0     0.0"
-    assert table.splitlines()[6:] == [
-        "model: 1 of 4 predictions failed and count as 0; results.json says why",
-        "swapped: 1 of 4 predictions failed and count as 0; results.json says why",
-    ]
+def test_what_failed_is_asked_again_and_nothing_else(tmp_path, segmenter, monkeypatch):
+    predict(colours(), with_model(segmenter), tmp_path)
+    segmenter.log.clear()
+    predict(colours(), with_model(segmenter), tmp_path, resume=True)
+    assert [event for event in segmenter.log if "open" in event] == ["open c"]
+    monkeypatch.setattr(ColourSession, "unreadable", ())
+    predict(colours(), with_model(segmenter), tmp_path, resume=True)
+    assert score(colours(), tmp_path)["rows"]["model"]["failed"] == []
 
 
-def test_a_table_without_absent_questions_has_no_column_for_silence(tmp_path, segmenter, colour_world):
-    table = format_table(run_eval("colours", "test", segmenter, tmp_path, limit=2))
-    assert table.splitlines()[:2] == ["J&F      colour  overall", "model     100.0    100.0"]
+def test_two_parts_together_equal_one_run(tmp_path, segmenter):
+    predict(colours(), with_model(segmenter), tmp_path / "whole")
+    score(colours(), tmp_path / "whole")
+    predict(colours(), with_model(segmenter), tmp_path / "parts", Shard(2, 2))
+    assert sorted(path.name for path in (tmp_path / "parts/predictions").iterdir()) == ["b", "d"]
+    predict(colours(), with_model(segmenter), tmp_path / "parts", Shard(1, 2))
+    score(colours(), tmp_path / "parts")
+    assert but_for_the_run(tmp_path / "parts") == but_for_the_run(tmp_path / "whole")
+
+
+def test_a_folder_is_not_taken_over_by_another_evaluation(tmp_path, segmenter):
+    exam = colours()
+    with pytest.raises(ConfigError, match=r"nothing to resume; leave out --resume"):
+        predict(exam, without_model("empty"), tmp_path, resume=True)
+    predict(exam, without_model("empty"), tmp_path)
+    with pytest.raises(ConfigError, match=r"holds an evaluation already; add --resume to go on with it"):
+        predict(exam, without_model("empty"), tmp_path)
+    with pytest.raises(ConfigError, match=r"config\.json: was made with predictor 'empty', not 'oracle'; ask for the same"):
+        predict(exam, without_model("oracle"), tmp_path, resume=True)
+    with pytest.raises(ConfigError, match=r"config\.json: was made with limit None, not 2"):
+        predict(colours(limit=2), without_model("empty"), tmp_path, Shard(1, 2))
+    with pytest.raises(ConfigError, match=r"config\.json: was made with split 'test', not 'valid'"):
+        score(Exam("colours", "valid", exam.samples), tmp_path)
+
+
+def test_scoring_takes_the_limit_of_the_evaluation(tmp_path):
+    predict(colours(limit=2), without_model("oracle"), tmp_path)
+    results = score(colours(), tmp_path)
+    assert (results["limit"], results["rows"]["oracle"]["expected"]) == (2, 2)
+
+
+def test_weights_that_changed_are_another_evaluation(tmp_path, segmenter):
+    weights = tmp_path / "model.safetensors"
+    segmenter.weights_files = (weights,)
+    weights.write_bytes(b"abc")
+    predict(colours(), with_model(segmenter), tmp_path / "out")
+    results = score(colours(), tmp_path / "out")
+    # The hash of "abc" is an example of FIPS 180-4.
+    assert results["files_sha256"] == {
+        f"{tmp_path.name}/model.safetensors": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    }
+    weights.write_bytes(b"abd")
+    with pytest.raises(ConfigError, match=r"was made with files_sha256"):
+        predict(colours(), with_model(segmenter), tmp_path / "out", resume=True)
+
+
+# --- every dataset -----------------------------------------------------------------------------------------------------------------
+
+EMPTY_BY_HAND = {
+    "reasonvos": 0.5 / 3,  # object 2 of the second video is gone on the last of two frames
+    "mevis": 0.0,
+    "mevis-v2": 1 / 4,  # one of four sentences has no target
+    "revos": 1.5 / 4,  # one sentence without a target; one object is absent on the first of two frames
+    "ref-davis17": 0.0,
+    "ref-youtube-vos": 0.0,
+    "reasonseg": 0.0,
+    "refcoco": 0.0,
+    "refcoco+": 0.0,
+    "refcocog": 0.0,
+    "lv-vis": 0.5 / 2,  # the goat is absent on the first of two frames
+    "youtube-vos": 0.0,
+}
+
+
+def evaluated(name: str, predictor: str, folder: Path) -> dict:
+    root = TREES[name].build(folder / predictor)
+    exam = open_exam(name, TREES[name].split, root)
+    predict(exam, without_model(predictor), folder / f"{predictor}-out")
+    return score(exam, folder / f"{predictor}-out")["rows"][predictor]
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_the_truth_scores_100_on_every_dataset(name, tmp_path):
+    row = evaluated(name, "oracle", tmp_path)
+    assert row["failed"] == []
+    shares = ("j", "f", "j_and_f", "giou", "ciou", "accuracy", "r", "n_acc", "t_acc", "instance_j_and_f")
+    tables = [row["overall"], *row.get("types", {}).values(), *row.get("benchmark", {}).values()]
+    for means in tables:
+        assert {measure: means[measure] for measure in shares if measure in means and means[measure] != 1.0} == {}
+        assert means["j_and_f"] == 1.0
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_silence_scores_what_is_computed_by_hand(name, tmp_path):
+    row = evaluated(name, "empty", tmp_path)
+    for measure in ("j", "f", "j_and_f"):
+        assert row["overall"][measure] == pytest.approx(EMPTY_BY_HAND[name], abs=1e-12)
+
+
+def test_the_truth_scores_100_on_the_toy_world(tmp_path):
+    exam = open_exam("toyworld", "test", limit=8)
+    predict(exam, without_model("oracle"), tmp_path)
+    overall = score(exam, tmp_path)["rows"]["oracle"]["overall"]
+    assert (overall["j_and_f"], overall["instance_j_and_f"], overall["n_acc"], overall["t_acc"]) == (1.0, 1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_ref_davis_has_the_table_of_its_annotators(protocol, tmp_path):
+    """Deleting what annotator 2 was answered about one of two objects: J&F 1, 1, 1/2, 1, mean 7/8."""
+    exam = open_exam("ref-davis17", "valid", TREES["ref-davis17"].build(tmp_path))
+    predict(exam, without_model("oracle"), tmp_path / "out")
+    (tmp_path / "out/predictions/judo/6.json").unlink()
+    row = score(exam, tmp_path / "out", protocol=PROTOCOLS[protocol])["rows"]["oracle"]
+    assert row["benchmark"]["mean of annotators"]["j_and_f"] == pytest.approx(7 / 8)
+
+
+def test_revos_has_its_table_and_r(tmp_path):
+    """`empty` on its four sentences: referring 0 and 1/2, reasoning 0, so overall 1/8; nothing is marked by mistake, so R is 1."""
+    row = evaluated("revos", "empty", tmp_path)
+    assert {name: means["j"] for name, means in row["benchmark"].items()} == {
+        "referring": 0.25,
+        "reasoning": 0.0,
+        "hallucination": 1.0,
+        "overall": 0.125,
+    }
+    assert {name: means["expressions"] for name, means in row["types"].items()} == {"referring": 2, "reasoning": 1, "hallucination": 1}
+    assert {name: means["expressions"] for name, means in row["sources"].items()} == {"UVO": 3, "MOSE": 1}
+    assert (row["overall"]["r"], row["overall"]["n_acc"], row["overall"]["t_acc"]) == (1.0, 1.0, 0.0)
+
+
+def test_a_split_without_public_masks_is_predicted_and_not_scored(tmp_path):
+    exam = open_exam("mevis", "valid", TREES["mevis"].build(tmp_path))
+    predict(exam, without_model("empty"), tmp_path / "out")
+    assert len(list((tmp_path / "out/predictions").glob("*/*.json"))) == 3
+    with pytest.raises(DataError, match=r"no public masks.*write a submission"):
+        score(exam, tmp_path / "out")
+
+
+def test_a_video_that_is_missing_from_the_dataset_does_not_stop_the_others(tmp_path):
+    root = TREES["mevis"].build(tmp_path)
+    shutil.rmtree(root / "valid_u/JPEGImages/bird")
+    exam = open_exam("mevis", "valid_u", root)
+    predict(exam, without_model("empty"), tmp_path / "out")
+    assert "bird: not found" in json.loads((tmp_path / "out/predictions/bird/0.json").read_text())["error"]
+    assert "objects" in json.loads((tmp_path / "out/predictions/coin/0.json").read_text())

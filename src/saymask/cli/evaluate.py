@@ -1,13 +1,15 @@
-"""`saymask eval DATASET`: measure a model on a dataset, beside baselines that do not follow the sentence."""
+"""`saymask eval DATASET`: measure a model on a dataset, or score predictions that somebody has made."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from saymask.cli.output import free_folder, progress_bar, say, shown
+from saymask.cli.output import free_folder, note, progress_bar, say, shown
 from saymask.cli.segment import (
     OUT,
     AnswerOption,
@@ -19,16 +21,35 @@ from saymask.cli.segment import (
     VisionTowerOption,
     load_chosen_tracker,
 )
-from saymask.lookup import resolve
+from saymask.errors import ConfigError
 from saymask.runtime import Runtime
+
+if TYPE_CHECKING:
+    from saymask.evaluation.candidates import Candidate
 
 
 def evaluate(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of `saymask list`.")],
     model: ModelOption = "toy",
+    root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The dataset's folder; from the environment or the settings file if not given."),
+    ] = None,
     split: Annotated[str, typer.Option(help="Which part of the dataset.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; saymask-out/eval-<dataset>-<split> if not given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the predictions that are in the output folder.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Predict only this part of the videos; give all parts the same output folder.")
+    ] = None,
+    score_only: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Predict nothing; score what is in this folder, whoever made it."),
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="Definitions: ours, or those of davis2017, visa-release, videolisa-release.")] = "saymask",
+    predictor: Annotated[
+        Literal["session", "oracle", "empty", "first_frame_held"], typer.Option(help="session: the model; the others need none.")
+    ] = "session",
     answer: AnswerOption = "forced",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -36,16 +57,63 @@ def evaluate(
     tracker: TrackerOption = None,
     tracker_weights: TrackerWeightsOption = None,
 ) -> None:
-    """Measure J, F and J&F; writes results.json."""
-    from saymask.evaluation.run import format_table, run_eval
+    """Measure J, F and J&F and what else the dataset asks for; writes predictions and results.json."""
+    from saymask.evaluation.exam import Shard, open_exam
+    from saymask.evaluation.protocols import protocol_named
+    from saymask.evaluation.run import is_evaluation, predict, results_name, score
+    from saymask.evaluation.table import format_table
+
+    if score_only and (resume or shard):
+        raise ConfigError("--score-only predicts nothing; leave out --resume and --shard")
+    part = Shard.parse(shard) if shard else None
+    rules = protocol_named(protocol)
+    exam = open_exam(dataset, split, root, limit)
+    title = f"{dataset} {split}"
+    if score_only:
+        folder = score_only
+        results_folder = folder if is_evaluation(folder) and out is None else _folder(out, dataset, split, keep=False)
+    else:
+        runtime = Runtime.choose(device, dtype)
+        candidate = _candidate(predictor, model, answer, runtime, vision_tower, tracker, tracker_weights)
+        folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
+        with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):
+            predict(exam, candidate, folder, part, resume, progress)
+    if part:
+        say(f"wrote part {shard} of the predictions to {shown(folder)}")
+        say(f"when all parts are there, score them: saymask eval {dataset} --split {split} --score-only {shown(folder)}")
+        return
+    with progress_bar(f"{title}: scoring") as progress:
+        results = score(exam, folder, results_folder, rules, progress)
+    say(format_table(results))
+    say(f"wrote {shown(results_folder / results_name(rules))}")
+
+
+def _candidate(
+    predictor: str, model: str, answer: str, runtime: Runtime, vision_tower: Path | None, tracker: str | None, tracker_weights: Path | None
+) -> Candidate:
+    """Load who is to be evaluated."""
+    from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
 
-    resolve(dataset, "dataset")  # before a model is loaded for nothing
-    runtime = Runtime.choose(device, dtype)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
-    segmenter = load_model(model, runtime, vision_tower)
-    folder = free_folder(out or OUT / f"eval-{dataset}-{split}")
-    with progress_bar(f"{dataset} {split}") as progress:
-        results = run_eval(dataset, split, segmenter, folder, limit, answer, chosen_tracker, progress)
-    say(format_table(results))
-    say(f"wrote {shown(folder / 'results.json')}")
+    if predictor == "session":
+        return with_model(load_model(model, runtime, vision_tower), chosen_tracker, answer)
+    if chosen_tracker:
+        raise ConfigError(f"-t {tracker} has nothing to track: --predictor {predictor} needs no model; leave out one of them")
+    return without_model(predictor)
+
+
+def _folder(out: Path | None, dataset: str, split: str, keep: bool) -> Path:
+    """The output folder: the one that is named if it is to be gone on with (`keep`), otherwise one that is free."""
+    wanted = out or OUT / f"eval-{dataset}-{split}"
+    return wanted.resolve() if keep else free_folder(wanted)
+
+
+@contextmanager
+def _how_to_go_on(folder: Path) -> Iterator[None]:
+    """After Ctrl-C, say that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"the predictions so far are in {shown(folder)}; go on with the same command and -o {shown(folder)} --resume")
+        raise

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 import saymask
-from saymask.cli import convert, demo, evaluate, inspect, segment, train
+from saymask.cli import bench, convert, data, demo, evaluate, inspect, report, segment, submission, train
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 
@@ -73,7 +73,11 @@ app.command("list")(inspect.list_names)
 app.command("doctor")(inspect.doctor)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("submission")(submission.submission)
 app.command("convert")(convert.convert)
+app.command("bench")(bench.bench)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

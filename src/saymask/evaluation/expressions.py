@@ -1,8 +1,9 @@
 """Scores of expressions and their means: the tables of ReVOS, MeViS and ReasonVOS, and whether anything was rightly found at all.
 
 An expression's J and F are means over all frames of its video; a table's are means over expressions, in which one without a
-prediction counts as 0. Scores are dicts of shares 0 ... 1 by measure: j, f, j_and_f, and where the video's foreground is known accuracy
-and r. Under a protocol that weighs pixels by 255, R is called r_x255: the two scales do not compare.
+prediction counts as 0. Scores are dicts of shares 0 ... 1 by measure: j, f, j_and_f, for videos recall and decay of j and f as DAVIS
+defines them, and where the video's foreground is known accuracy and r. Under a protocol that weighs pixels by 255, R is called r_x255:
+the two scales do not compare.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from saymask.evaluation.davis import series_statistics
 from saymask.evaluation.metrics import remaining_share, video_scores
 from saymask.evaluation.protocols import SAYMASK, Protocol
 
@@ -40,6 +42,10 @@ def expression_scores(
     j_T, f_T = video_scores(masks_THW, truth_THW, void_THW)
     j, f = float(j_T.mean()), float(f_T.mean())
     scores = {"j": j, "f": f, "j_and_f": (j + f) / 2}
+    if len(j_T) > 1:
+        for measure, values_T in (("j", j_T), ("f", f_T)):
+            statistics = series_statistics(values_T, protocol)
+            scores |= {f"{measure}_{name}": statistics[name] for name in ("recall", "decay")}
     if foreground_THW is not None:
         pixels_THW = (masks_THW != 0).astype(np.uint8) * np.uint8(protocol.mask_value)
         scores["accuracy"] = float((pixels_THW == truth_THW).mean())

@@ -1,227 +1,183 @@
-"""Measure predictors on a dataset in one pass; every expected answer counts.
+"""Evaluate in two steps: predict every expression of an exam into files, then score what is there; every expected answer counts.
 
-An expression's J and F are means over the frames of its video, a family's and the overall scores are means over expressions. A prediction
-that fails scores 0 and is listed with the reason; nothing is skipped. Where nothing in the video matches the question, the share of
-silent answers (no predicted pixel on any frame) is reported as well.
+Between the steps anything may happen: the power fails, parts run on several machines, predictions come from somewhere else. What is
+scored is always the whole exam. An expression without a prediction scores 0 and is listed with the reason; nothing is skipped, unless a
+protocol that reproduces a published script says so.
 
-results.json: {dataset, split, model, tracker, answer, run: {...}, rows: {row: scores}}, with `scores` as `evaluate` returns it.
+    <folder>/config.json            what was evaluated (`EvalConfig`)
+    <folder>/predictions/, swapped/ one file per expression (`prediction_files`)
+    <folder>/results.json           {all of config.json, config_sha256, protocol, run: circumstances, rows: {row: `summarise_row`}}
+
+Under another protocol than ours the last one is results-<protocol>.json. All but `run` is the same however often it was interrupted.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
-import shlex
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from saymask.errors import ConfigError, DataError, SaymaskError
-from saymask.evaluation.metrics import video_scores
-from saymask.evaluation.predictors import (
-    Predictor,
-    empty_predictor,
-    largest_thing_predictor,
-    own_and_swapped_predictors,
-    sample_name,
-    swapped_questions,
-    union_predictor,
-)
-from saymask.lookup import resolve
-from saymask.records import Prediction, Sample
+from saymask.errors import ConfigError, SaymaskError
+from saymask.evaluation.annotators import is_by_annotators, objects_by_annotator
+from saymask.evaluation.candidates import OWN, SWAPPED, Candidate
+from saymask.evaluation.davis import ObjectScores
+from saymask.evaluation.exam import Exam, Shard
+from saymask.evaluation.found_predictions import find_predictions
+from saymask.evaluation.prediction_files import PredictionFiles
+from saymask.evaluation.predictors import BASELINES, Predictor
+from saymask.evaluation.protocols import SAYMASK, Protocol
+from saymask.evaluation.provenance import EvalConfig, circumstances
+from saymask.evaluation.scoring import Entry, foreground, score_expression
+from saymask.evaluation.summaries import summarise_row
 from saymask.video.atomic import new_file
 
-if TYPE_CHECKING:
-    from saymask.models.base import Segmenter
-    from saymask.trackers.base import Tracker
-
+CONFIG = "config.json"
 Progress = Callable[[int, int], None]
 
 
-def evaluate(samples: Sequence[Sample], predictor: Predictor, progress: Progress | None = None) -> dict[str, Any]:
-    """Measure one predictor on all samples.
+def predict(
+    exam: Exam, candidate: Candidate, folder: Path, shard: Shard | None = None, resume: bool = False, progress: Progress | None = None
+) -> None:
+    """Write a candidate's answers, video by video; what cannot be answered is noted and does not stop the others.
 
-    Returns:
-        `expected` and `found` (numbers of predictions), `failed` (name and reason of each that is missing), `overall` and `families`
-        (means, and how many expressions went into them), `expressions` (the scores of each).
-    """
-    return evaluate_rows(samples, {"only": predictor}, progress=progress)["only"]
-
-
-def evaluate_rows(
-    samples: Sequence[Sample], predictors: Mapping[str, Predictor], limit: int | None = None, progress: Progress | None = None
-) -> dict[str, dict[str, Any]]:
-    """Measure several predictors side by side, reading every sample once; `limit` takes only the first so many samples.
+    Args:
+        exam, candidate: who answers what.
+        folder: for the answers; made if it does not exist.
+        shard: only this part of the videos, into a folder that the parts share.
+        resume: go on with what is in the folder; questions that failed are asked again.
+        progress: called with the numbers of expressions done and to do.
 
     Raises:
-        ConfigError: a limit below 1.
-        DataError: there are no samples.
+        ConfigError: the folder holds another evaluation, or holds this one and neither `resume` nor `shard` is given, or there is
+            nothing to resume.
+        VideoError: the disk refuses.
     """
-    count = _count(samples, limit)
-    expressions: dict[str, list[dict[str, Any]]] = {row: [] for row in predictors}
-    for index in range(count):
-        sample = samples[index]
-        truth_THW = sample.masks_THW
-        for row, predictor in predictors.items():
-            expressions[row].append(_score(sample, truth_THW, predictor))
+    if is_evaluation(folder) and not resume and shard is None:
+        raise ConfigError(f"{folder}: holds an evaluation already; add --resume to go on with it, or choose another folder")
+    if resume and not is_evaluation(folder):
+        raise ConfigError(f"{folder}: nothing to resume; leave out --resume, or name the folder of the evaluation with -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    EvalConfig.of(exam, candidate).settle(folder / CONFIG)
+    answers = [(PredictionFiles(folder / name), predictor) for name, predictor in candidate.predictors(exam).items()]
+    videos = list(exam.videos) if shard is None else shard.of(list(exam.videos))
+    indices = [index for video in videos for index in exam.videos[video]]
+    for done, index in enumerate(indices, start=1):
+        name = exam.name(index)
+        if missing := [(files, predictor) for files, predictor in answers if not files.has(name)]:
+            _answer(exam, index, missing)
         if progress:
-            progress(index + 1, count)
-    return {row: _summarise(scores) for row, scores in expressions.items()}
+            progress(done, len(indices))
 
 
-def run_eval(
-    dataset: str,
-    split: str,
-    segmenter: Segmenter,
-    out_dir: Path,
-    limit: int | None = None,
-    answer: str = "forced",
-    tracker: Tracker | None = None,
-    progress: Progress | None = None,
+def score(
+    exam: Exam, folder: Path, out_dir: Path | None = None, protocol: Protocol = SAYMASK, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Measure a model on a dataset by name, beside the baselines, and write `results.json` into `out_dir`.
+    """Score the predictions in a folder and write the results.
+
+    Args:
+        exam: what should have been predicted; without a limit it takes that of the folder's evaluation.
+        folder: of `predict`, or of anyone's predictions (`find_predictions`).
+        out_dir: for the results, None = `folder`; results of the same protocol that are there are replaced.
+        protocol: definitions of the scores.
+        progress: called with the numbers of expressions done and to do.
 
     Returns:
         What was written.
 
     Raises:
-        UnknownName: no such dataset.
-        ConfigError: a limit below 1.
-        DataError: no such split, or nothing in it.
-        VideoError: `out_dir` already holds a results.json.
+        ConfigError: the folder holds the evaluation of another exam.
+        DataError: it holds nothing of this one, or the exam has no truth to compare with.
+        VideoError: the disk refuses.
     """
-    samples: Sequence[Sample] = resolve(dataset, "dataset")(None, split)
-    own, swapped = own_and_swapped_predictors(segmenter, swapped_questions(samples, _count(samples, limit)), answer, tracker)
-    predictors = {
-        "model": own,
-        "empty": empty_predictor,
-        "largest": largest_thing_predictor,
-        "union": union_predictor,
-        "swapped": swapped,
+    if is_evaluation(folder):
+        config = EvalConfig.load(folder / CONFIG)
+        exam = exam if exam.limit else replace(exam, limit=config.limit)
+        config.require_exam(exam, folder / CONFIG)
+        predictors = _own_rows(exam, config, folder)
+    else:
+        config = EvalConfig.of_files(exam, folder)
+        predictors = {config.predictor: find_predictions(folder, exam)}
+    results = {
+        **config.model_dump(),
+        "config_sha256": config.digest(),
+        "protocol": protocol.name,
+        "run": circumstances(),
+        "rows": score_rows(exam, predictors, protocol, progress),
     }
-    out_dir.mkdir(parents=True, exist_ok=True)
-    with new_file(out_dir / "results.json") as draft:
-        results = {
-            "dataset": dataset,
-            "split": split,
-            "model": segmenter.name,
-            "tracker": tracker.name if tracker else None,
-            "answer": answer,
-            "run": _circumstances([*segmenter.weights_files, *(tracker.weights_files if tracker else ())]),
-            "rows": evaluate_rows(samples, predictors, limit, progress),
-        }
+    path = (out_dir or folder) / results_name(protocol)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with new_file(path) as draft:
         draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return results
 
 
-def format_table(results: Mapping[str, Any]) -> str:
-    """J&F in per cent as text: a line per row, a column per family, the overall mean, and how often absent things get silence."""
-    rows: Mapping[str, Any] = results["rows"]
-    families = list(next(iter(rows.values()))["families"])
-    has_silence = "silent" in next(iter(rows.values()))["overall"]
-    lines = [["J&F", *families, "overall", *["silent"] * has_silence]]
-    for row, scores in rows.items():
-        groups = [scores["families"][family] for family in families] + [scores["overall"]]
-        cells = [group["j_and_f"] for group in groups] + ([scores["overall"]["silent"]] if has_silence else [])
-        lines.append([row, *(f"{100 * cell:.1f}" for cell in cells)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
-    failures = [
-        f"{row}: {len(scores['failed'])} of {scores['expected']} predictions failed and count as 0; results.json says why"
-        for row, scores in rows.items()
-        if scores["failed"]
-    ]
-    return "\n".join(table + failures)
+def score_rows(
+    exam: Exam, predictors: Mapping[str, Predictor], protocol: Protocol = SAYMASK, progress: Progress | None = None
+) -> dict[str, dict[str, Any]]:
+    """Score several predictors side by side -> {row: `summarise_row`}; needs no more memory than one video at a time.
+
+    Args:
+        exam, protocol, progress: as for `score`.
+        predictors: by the name of their row; asked about the samples of one video after the other.
+
+    Raises:
+        SaymaskError: a truth cannot be loaded; without it there is nothing to compare with.
+    """
+    entries: dict[str, dict[int, Entry]] = {row: {} for row in predictors}
+    objects: dict[str, list[list[list[ObjectScores]]]] = {row: [] for row in predictors}
+    done = 0
+    for indices in exam.videos.values():
+        samples = [exam.samples[index] for index in indices]
+        foreground_THW = foreground(samples) if "type_id" in samples[0].expression.tags else None
+        for index, sample in zip(indices, samples, strict=True):
+            for row, predictor in predictors.items():
+                entries[row][index] = score_expression(sample, predictor, protocol, foreground_THW)
+            done += 1
+            if progress:
+                progress(done, len(exam))
+        if is_by_annotators(samples):
+            for row, predictor in predictors.items():
+                objects[row].append(objects_by_annotator(samples, predictor, protocol))
+    in_order = {row: [entry for _, entry in sorted(of_row.items())] for row, of_row in entries.items()}
+    complete = all(len(of_row) == len(exam.videos) for of_row in objects.values())
+    return {row: summarise_row(in_order[row], protocol, objects[row] if complete else None) for row in predictors}
 
 
-def _count(samples: Sequence[Sample], limit: int | None) -> int:
-    """How many samples a limit leaves."""
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit {limit} leaves nothing to evaluate; give 1 or more")
-    if not samples:
-        raise DataError("no samples to evaluate; check the dataset and the split")
-    return len(samples) if limit is None else min(limit, len(samples))
+def is_evaluation(folder: Path) -> bool:
+    """Whether `predict` has written into a folder."""
+    return (folder / CONFIG).exists()
 
 
-def _score(sample: Sample, truth_THW: np.ndarray, predictor: Predictor) -> dict[str, Any]:
-    """One expression's entry of the results."""
-    expression = sample.expression
-    scores: dict[str, Any] = {"name": sample_name(sample), "text": expression.text, "family": expression.tags.get("family", "all")}
-    absent = not expression.obj_ids
+def results_name(protocol: Protocol) -> str:
+    """What the file of results under a protocol is called."""
+    return "results.json" if protocol == SAYMASK else f"results-{protocol.name}.json"
+
+
+def _answer(exam: Exam, index: int, missing: Sequence[tuple[PredictionFiles, Predictor]]) -> None:
+    """Ask for the answers that one sample lacks, and keep them or the reason why there is none."""
     try:
-        masks_THW = _answered_masks(predictor(sample), sample)
+        sample = exam.samples[index]
     except SaymaskError as error:
-        silent = {"silent": False} if absent else {}
-        return {**scores, "j": 0.0, "f": 0.0, "j_and_f": 0.0, **silent, "error": str(error)}
-    j_T, f_T = video_scores(masks_THW, truth_THW, sample.ignore_THW)
-    j, f = float(j_T.mean()), float(f_T.mean())
-    silent = {"silent": not masks_THW.any()} if absent else {}
-    return {**scores, "j": j, "f": f, "j_and_f": (j + f) / 2, **silent}
+        for files, _ in missing:
+            files.write_failure(exam.name(index), error)
+        return
+    for files, predictor in missing:
+        try:
+            prediction = predictor(sample)
+        except SaymaskError as error:
+            files.write_failure(exam.name(index), error)
+        else:
+            files.write(sample, prediction)
 
 
-def _answered_masks(prediction: Prediction, sample: Sample) -> np.ndarray:
-    """Union of the objects of a prediction's one result -> bool masks_THW, checked against the sample's video."""
-    shape = (sample.video.num_frames, sample.video.height, sample.video.width)
-    if len(prediction.results) != 1:
-        raise DataError(f"{sample_name(sample)}: the prediction has {len(prediction.results)} results, expected 1")
-    masks_THW = np.zeros(shape, dtype=bool)
-    for masklet in prediction.results[0].masklets:
-        found = (len(masklet.rle_T), masklet.rle_T[0].height, masklet.rle_T[0].width)
-        if found != shape:
-            raise DataError(f"{sample_name(sample)}: the predicted masks are {found} (frames, height, width), expected {shape}")
-        for t, rle in enumerate(masklet.rle_T):
-            masks_THW[t] |= rle.decode()
-    return masks_THW
-
-
-def _summarise(expressions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add counts and means to the scores of the single expressions."""
-    failed = [{"name": scores["name"], "reason": scores["error"]} for scores in expressions if "error" in scores]
-    families = dict.fromkeys(scores["family"] for scores in expressions)
-    return {
-        "expected": len(expressions),
-        "found": len(expressions) - len(failed),
-        "failed": failed,
-        "overall": _mean(expressions),
-        "families": {family: _mean(scores for scores in expressions if scores["family"] == family) for family in families},
-        "expressions": expressions,
-    }
-
-
-def _mean(expressions: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Means over expressions; `silent` only where something absent was asked for."""
-    expressions = list(expressions)
-    means: dict[str, Any] = {"expressions": len(expressions)}
-    for measure in ("j", "f", "j_and_f", "silent"):
-        values = [scores[measure] for scores in expressions if measure in scores]
-        if values:
-            means[measure] = float(np.mean(values))
-    return means
-
-
-def _circumstances(weights_files: Sequence[Path]) -> dict[str, Any]:
-    """What someone needs to repeat the run: command, versions, threads, and which weights."""
-    import torch
-
-    from saymask import __version__
-
-    return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "saymask": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": version("transformers"),
-        "numpy": np.__version__,
-        "torch_threads": torch.get_num_threads(),
-        "weights_sha256": {f"{file.parent.name}/{file.name}": _sha256(file) for file in weights_files},
-    }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _own_rows(exam: Exam, config: EvalConfig, folder: Path) -> dict[str, Predictor]:
+    """Rows of an evaluation of ours; a model is shown beside the baselines where the exam allows."""
+    own = PredictionFiles(folder / OWN)
+    if config.predictor != "session":
+        return {config.predictor: own}
+    if exam.samples[0].regions is None:
+        return {"model": own}
+    return {"model": own, **BASELINES, "swapped": PredictionFiles(folder / SWAPPED)}

@@ -10,6 +10,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from transformers import SamConfig, SamModel
 
+from saymask.models.sam_attention import attend_in_blocks
+
 
 class MaskHead(nn.Module):
     """Wraps `SamModel`; `channels` is C, the width of features and prompts."""
@@ -19,6 +21,7 @@ class MaskHead(nn.Module):
         self.sam = SamModel(config)
         # The positional encoding exists once, as in the original; transformers keeps a second handle for clicks, which we have not.
         del self.sam.prompt_encoder.shared_embedding
+        attend_in_blocks(self.sam.vision_encoder)
         self.channels: int = self.sam.prompt_encoder.no_mask_embed.embedding_dim
 
     def encode(self, pixels_TChw: Tensor) -> Tensor:

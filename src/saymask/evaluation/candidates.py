@@ -1,0 +1,169 @@
+"""Who is evaluated: a model, perhaps with a tracker, or a predictor that needs none; and what tells one from another later.
+
+A model is asked all questions about a video at once. On exams whose things are all outlined it also answers another video's questions,
+in the same session: what is left of its score then does not come from following the sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saymask.errors import ConfigError, DataError, SaymaskError
+from saymask.evaluation.exam import Exam
+from saymask.evaluation.predictors import WITHOUT_MODEL, Predictor, sample_name
+from saymask.records import Expression, Prediction, QueryResult, Sample, Video
+
+if TYPE_CHECKING:
+    from saymask.models.base import Segmenter
+    from saymask.trackers.base import Tracker
+
+OWN, SWAPPED = "predictions", "swapped"
+"""Sets of answers, by the folder they are kept in: to the samples' own questions, and to other videos' questions."""
+
+Reply = QueryResult | SaymaskError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Somebody who can take an exam.
+
+    Args:
+        predictor: "session" for a model, otherwise a name of `WITHOUT_MODEL`.
+        model: its name in reports.
+        predictors: exam -> set of answers -> who gives them.
+        tracker, answer: of a model.
+        files: which decide what it predicts.
+    """
+
+    predictor: str
+    model: str
+    predictors: Callable[[Exam], dict[str, Predictor]] = field(repr=False)
+    tracker: str | None = None
+    answer: str | None = None
+    files: tuple[Path, ...] = ()
+
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of each file, by its name and its folder's."""
+        return {f"{file.parent.name}/{file.name}": _sha256(file) for file in self.files}
+
+
+def without_model(name: str) -> Candidate:
+    """The candidate of one of the predictors of `WITHOUT_MODEL`."""
+    return Candidate(name, name, lambda exam: {OWN: WITHOUT_MODEL[name]})
+
+
+def with_model(segmenter: Segmenter, tracker: Tracker | None = None, answer: str = "forced") -> Candidate:
+    """The candidate that asks a model; arguments as for `VideoSession` and its `segment`."""
+    weights = [*segmenter.weights_files, *(tracker.weights_files if tracker else ())]
+    configs = [folder / "config.json" for folder in dict.fromkeys(file.parent for file in weights)]
+
+    def predictors(exam: Exam) -> dict[str, Predictor]:
+        swapped = swapped_questions(exam) if exam.samples[0].regions is not None else {}
+        questions = {
+            name: [exam.item(i).expression.text for i in indices] + [swapped[exam.name(i)] for i in indices if swapped]
+            for name, indices in exam.videos.items()
+        }
+        asker = VideoAsker(segmenter, questions, answer, tracker)
+        own: dict[str, Predictor] = {OWN: lambda sample: asker(sample, sample.expression.text)}
+        return own | ({SWAPPED: lambda sample: asker(sample, swapped[sample_name(sample)])} if swapped else {})
+
+    files = (*weights, *(config for config in configs if config.exists()))
+    return Candidate("session", segmenter.name, predictors, tracker.name if tracker else None, answer, files)
+
+
+class VideoAsker:
+    """Asks a model all questions about a video the first time one of them comes up, and keeps the answers until the next video.
+
+    Always all: the same questions together give the same answers, also where a stopped evaluation goes on in the middle of a video.
+
+    Args:
+        segmenter: the model.
+        questions: by video name.
+        answer, tracker: as in `VideoSession`.
+    """
+
+    def __init__(self, segmenter: Segmenter, questions: Mapping[str, Sequence[str]], answer: str, tracker: Tracker | None) -> None:
+        self.segmenter = segmenter
+        self.questions = questions
+        self.answer = answer
+        self.tracker = tracker
+        self._asked: str | None = None
+        self._replies: dict[str, Reply] = {}
+
+    def __call__(self, sample: Sample, text: str) -> Prediction:
+        """The answer to one of the questions about the sample's video.
+
+        Raises:
+            SaymaskError: it could not be answered.
+        """
+        if self._asked != sample.video.name:
+            self._replies = {}  # given back before the next ones need room
+            self._replies = self._ask(sample.video, list(dict.fromkeys(self.questions[sample.video.name])))
+            self._asked = sample.video.name
+        reply = self._replies[text]
+        if isinstance(reply, SaymaskError):
+            raise reply
+        return Prediction(sample.video, (reply,))
+
+    def _ask(self, video: Video, texts: list[str]) -> dict[str, Reply]:
+        """Every question with its answer, or with the reason why there is none."""
+        # Here and not above: whoever only scores needs no library that reads videos.
+        from torch import OutOfMemoryError
+
+        from saymask.pipeline import VideoSession
+
+        with closing(VideoSession(video, self.segmenter, self.tracker)) as session:
+            try:
+                return dict(zip(texts, session.segment(texts, answer=self.answer).results, strict=True))
+            except ConfigError as error:  # one of the questions cannot be asked; the others need not suffer
+                if len(texts) == 1:
+                    return {texts[0]: error}
+            except SaymaskError as error:
+                return dict.fromkeys(texts, error)
+            except OutOfMemoryError:
+                trouble = SaymaskError(f"{video.name}: {video.num_frames} frames did not fit into the device's memory; use a larger device")
+                return dict.fromkeys(texts, trouble)
+        return {text: reply for text in texts for reply in self._ask(video, [text]).values()}
+
+
+def swapped_questions(exam: Exam) -> dict[str, str]:
+    """Pick another sample's question for each sample of an exam, by sample name.
+
+    It is the next question of the same family that is worded differently, counting round the end of the split; where the family has
+    none, the next one of any family. So it does not depend on the exam's limit.
+
+    Raises:
+        DataError: all questions are the same.
+    """
+    total = len(exam.samples)
+    swapped = {}
+    for index in range(len(exam)):
+        own = exam.item(index).expression
+        others = (exam.item((index + step) % total).expression for step in range(1, total))
+        text = _first_different(own, others)
+        if text is None:
+            raise DataError(f"no question to swap {own.text!r} with: all {total} samples ask it")
+        swapped[exam.name(index)] = text
+    return swapped
+
+
+def _first_different(own: Expression, others: Iterable[Expression]) -> str | None:
+    """The first other wording within the family, else the first of any family, else None."""
+    of_any_family = None
+    for other in others:
+        if other.text == own.text:
+            continue
+        if other.tags.get("family") == own.tags.get("family"):
+            return other.text
+        of_any_family = of_any_family or other.text
+    return of_any_family
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,130 @@
+"""What is asked: the first `limit` expressions of a split, grouped by video, without opening a video to know its questions.
+
+Whoever answers goes video by video, so that each is read and encoded once for all of its questions. Parts for several machines are
+made of whole videos.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from saymask.data.samples import Item, LazySamples
+from saymask.errors import ConfigError, DataError
+from saymask.lookup import resolve
+from saymask.records import Sample
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Part of a dataset, to be answered and scored.
+
+    Args:
+        dataset, split: what reports call it.
+        samples: the whole split.
+        limit: only the first so many samples; None = all.
+
+    Raises:
+        ConfigError: a limit below 1.
+        DataError: there are no samples.
+    """
+
+    dataset: str
+    split: str
+    samples: Sequence[Sample]
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit {self.limit} leaves nothing to evaluate; give 1 or more")
+        if not self.samples:
+            raise DataError("no samples to evaluate; check the dataset and the split")
+
+    def __len__(self) -> int:
+        return len(self.samples) if self.limit is None else min(self.limit, len(self.samples))
+
+    def item(self, index: int) -> Item:
+        """What sample `index` of the split is called and asks; it may lie beyond the limit."""
+        if isinstance(self.samples, LazySamples):
+            return self.samples.items[index]
+        if index not in self._items:
+            sample = self.samples[index]
+            self._items[index] = Item(sample.video.name, sample.expression)
+        return self._items[index]
+
+    def name(self, index: int) -> str:
+        """What reports and prediction files call a sample: video and expression."""
+        item = self.item(index)
+        return f"{item.video_name}/{item.expression.exp_id}"
+
+    @cached_property
+    def videos(self) -> dict[str, list[int]]:
+        """The samples of each video, videos in the order of their first sample."""
+        videos: dict[str, list[int]] = {}
+        for index in range(len(self)):
+            videos.setdefault(self.item(index).video_name, []).append(index)
+        return videos
+
+    @property
+    def version(self) -> dict[str, Any]:
+        """What tells two editions of the same dataset apart: the toy world's number, otherwise counts and a hash of all that is asked."""
+        if not isinstance(self.samples, LazySamples):
+            # Here and not above: it draws with torch.
+            from saymask.data.toyworld import WORLD_VERSION, ToyWorld
+
+            if isinstance(self.samples, ToyWorld):
+                return {"world": WORLD_VERSION}
+        items = [self.item(index) for index in range(len(self.samples))]
+        asked = [[item.video_name, item.expression.exp_id, item.expression.text, item.expression.obj_ids] for item in items]
+        return {
+            "videos": len({item.video_name for item in items}),
+            "expressions": len(items),
+            "left_out": len(self.samples.left_out) if isinstance(self.samples, LazySamples) else 0,
+            "sha256": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
+        }
+
+    @cached_property
+    def _items(self) -> dict[int, Item]:
+        """Items of a split that has no index, so that none of its samples is opened twice for its name."""
+        return {}
+
+
+def open_exam(dataset: str, split: str, root: Path | None = None, limit: int | None = None) -> Exam:
+    """Find a dataset of `saymask list` on this computer.
+
+    Raises:
+        UnknownName: no such dataset.
+        DataError: no such split, nothing in it, or nobody says where the dataset lies.
+        ConfigError: a limit below 1.
+    """
+    return Exam(dataset, split, resolve(dataset, "dataset")(root, split), limit)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` parts of the videos of an exam, numbered from 1."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read "2/8".
+
+        Raises:
+            ConfigError: it is no part of a whole.
+        """
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise ConfigError(f"shard {text!r} is no part of a whole; give e.g. 1/8 on the first of eight machines")
+        return cls(int(match[1]), int(match[2]))
+
+    def of(self, videos: Sequence[str]) -> list[str]:
+        """Every `count`-th video: long and short ones are spread over the parts as they come."""
+        return list(videos[self.number - 1 :: self.count])

@@ -1,0 +1,95 @@
+"""Predictions in folders of PNG files, one per frame, as published scripts write them.
+
+    <video>/<exp_id>/<frame>.png            black and white, 0/255 or 0/1: VideoLISA, VISA, submissions of MeViS and Ref-YouTube-VOS
+    anno_<annotator>/<video>/<frame>.png    label maps of one annotator's expressions: VideoLISA on Ref-DAVIS17
+    <video>/<frame>.png                     label maps with the dataset's own numbers of objects: DAVIS
+
+A frame without a file, or a mask of another size than the video, makes the whole expression fail: nobody can know what was meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from saymask.data.samples import Item
+from saymask.errors import DataError
+from saymask.evaluation.predictors import predict_masks, sample_name
+from saymask.records import Prediction, Sample
+
+
+@dataclass(frozen=True)
+class MaskLayout:
+    """One of the three layouts above.
+
+    Args:
+        folder_of: item -> folder of its frames; None for an item that cannot be laid out so.
+        is_label_map: whether a pixel is the number of an object; otherwise whatever is not black is the object.
+    """
+
+    folder_of: Callable[[Item], str | None]
+    is_label_map: bool
+
+
+def _of_expression(item: Item) -> str:
+    return f"{item.video_name}/{item.expression.exp_id}"
+
+
+def _of_annotator(item: Item) -> str | None:
+    annotator = item.expression.tags.get("annotator")
+    return None if annotator is None else f"anno_{annotator}/{item.video_name}"
+
+
+def _of_video(item: Item) -> str | None:
+    return item.video_name if max(item.expression.obj_ids, default=0) <= 255 else None
+
+
+LAYOUTS = (MaskLayout(_of_expression, False), MaskLayout(_of_annotator, True), MaskLayout(_of_video, True))
+
+
+@dataclass(frozen=True)
+class MaskFolders:
+    """A tree of such folders; called with a sample, it is a `Predictor`."""
+
+    root: Path
+    layout: MaskLayout
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Read the prediction for a sample.
+
+        Raises:
+            DataError: a frame has no mask, or one that is damaged, of another size, or in colour where numbers are expected.
+        """
+        folder = self.layout.folder_of(Item(sample.video.name, sample.expression))
+        if folder is None:
+            raise DataError(f"{self.root}: {sample_name(sample)} cannot stand in a label map; write black and white masks, a folder each")
+        paths = [self.root / folder / f"{name}.png" for name in sample.video.frame_names]
+        missing = [path for path in paths if not path.exists()]
+        if missing:
+            raise DataError(f"{missing[0]}: no mask; {len(missing)} of {len(paths)} frames have none, write one for each")
+        return predict_masks(sample, np.stack([self._read(path, sample) for path in paths])[None])
+
+    def has(self, item: Item) -> bool:
+        """Whether there is a mask of any frame."""
+        folder = self.layout.folder_of(item)
+        return folder is not None and any((self.root / folder).glob("*.png"))
+
+    def _read(self, path: Path, sample: Sample) -> np.ndarray:
+        """The mask of one frame -> bool mask_HW."""
+        try:
+            with Image.open(path, formats=["PNG"]) as image:
+                pixels = np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "PA") else image)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{path}: the mask is damaged or cut off ({error}); write it again") from None
+        expected = (sample.video.height, sample.video.width)
+        if pixels.shape[:2] != expected:
+            raise DataError(f"{path}: the mask is {pixels.shape[:2]} (height, width), but the frames are {expected}; enlarge masks to them")
+        if not self.layout.is_label_map:
+            return np.atleast_3d(pixels).max(-1) > 0
+        if pixels.ndim == 3:
+            raise DataError(f"{path}: a picture in colour, but a label map has one number per pixel; write palette or grey PNG")
+        return np.isin(pixels, sample.expression.obj_ids)

@@ -1,0 +1,126 @@
+"""One small file per expression, `<folder>/<video>/<exp_id>.json`: what was predicted, or why nothing was.
+
+    {"query": str, "text": what the model said, "size": [H, W], "notes": {...},
+     "objects": [{"obj_id": int, "rle_T": [COCO's compressed counts, one str per frame], "scores_T": [0 ... 1, one per frame]}]}
+    {"error": str}
+
+A file appears when it is complete, so an evaluation that was stopped goes on after the last one. Names come from the dataset, which has
+checked that they stay inside the folder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saymask.data.coco_rle import read_rle
+from saymask.errors import DataError, SaymaskError
+from saymask.evaluation.predictors import sample_name
+from saymask.records import Masklet, Prediction, QueryResult, Sample
+from saymask.video.atomic import new_file
+
+_SCORE_DECIMALS = 4
+
+
+class PredictionFiles:
+    """A folder of such files; called with a sample, it is a `Predictor` that reads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Read the prediction for a sample.
+
+        Raises:
+            DataError: there is none, the file is damaged or does not fit the video; or what the file says: it could not be made.
+        """
+        path = self.path(sample_name(sample))
+        content = _read(path)
+        if "error" in content:
+            raise DataError(content["error"])
+        try:
+            result = _to_result(content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: not a prediction ({error}); delete it and predict it again with --resume") from None
+        _require_fit(result, sample, path)
+        return Prediction(sample.video, (result,))
+
+    def path(self, name: str) -> Path:
+        """Where the prediction for a sample of that name is, or would be."""
+        return self.folder / f"{name}.json"
+
+    def has(self, name: str) -> bool:
+        """Whether there is a prediction; the note that one failed is none, nor is a file that a crash of the computer has emptied."""
+        try:
+            return "error" not in _read(self.path(name))
+        except DataError:
+            return False
+
+    def write(self, sample: Sample, prediction: Prediction) -> None:
+        """Keep the one result of a prediction, in place of whatever is there.
+
+        Raises:
+            VideoError: the disk refuses.
+        """
+        # Here and not above: whoever trains needs no library for COCO's format.
+        from saymask.video.masks import rle_to_coco
+
+        (result,) = prediction.results
+        objects = [
+            {
+                "obj_id": masklet.obj_id,
+                "rle_T": [rle_to_coco(rle)["counts"] for rle in masklet.rle_T],
+                "scores_T": [round(float(score), _SCORE_DECIMALS) for score in masklet.frame_scores_T],
+            }
+            for masklet in result.masklets
+        ]
+        size = [sample.video.height, sample.video.width]
+        content = {"query": result.query, "text": result.text, "size": size, "notes": dict(result.notes), "objects": objects}
+        self._write(sample_name(sample), content)
+
+    def write_failure(self, name: str, error: SaymaskError) -> None:
+        """Keep the reason why there is no prediction."""
+        self._write(name, {"error": str(error)})
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with new_file(path) as draft:
+            draft.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no prediction; predict it with --resume") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON ({error}); delete it and predict it again with --resume") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, not a prediction; delete it and predict it again with --resume")
+    return content
+
+
+def _to_result(content: dict[str, Any]) -> QueryResult:
+    masklets = []
+    for entry in content["objects"]:
+        rle_T = tuple(read_rle({"size": content["size"], "counts": counts}) for counts in entry["rle_T"])
+        masklets.append(Masklet(entry["obj_id"], rle_T, np.array(entry["scores_T"], dtype=np.float32)))
+    return QueryResult(content["query"], content["text"], tuple(masklets), content["notes"])
+
+
+def _require_fit(result: QueryResult, sample: Sample, path: Path) -> None:
+    """Compare the number and the size of the masks with the video's frames."""
+    video = sample.video
+    for masklet in result.masklets:
+        found = (len(masklet.rle_T), masklet.rle_T[0].height, masklet.rle_T[0].width) if masklet.rle_T else (0, 0, 0)
+        expected = (video.num_frames, video.height, video.width)
+        if found != expected:
+            raise DataError(
+                f"{path}: the masks are {found} (frames, height, width), but {video.name} is {expected}; "
+                "it was predicted from another release of the dataset, delete it and predict it again with --resume"
+            )

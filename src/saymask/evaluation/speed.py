@@ -1,0 +1,270 @@
+"""`saymask bench`: the same questions about the same video, answered by a session and by the naive structure, measured side by side.
+
+Each run has a process of its own, because a process's peak memory never falls: load the model, warm up on a few frames, answer with the
+stopwatch running, report. Loading and the warm-up are not timed; the peak of resident memory includes them. The masks of both come back
+as run lengths and are compared, which proves that both did the same work.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from saymask import __version__
+from saymask.errors import ConfigError, SaymaskError
+from saymask.evaluation.naive import eager_attention, naive_masks
+from saymask.evaluation.stopwatch import STAGES, Stopwatch, TimedSegmenter
+from saymask.models.base import Segmenter
+from saymask.models.checkpoints import load_model
+from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.pipeline import CHUNK_FRAMES, VideoSession
+from saymask.records import Rle, Video
+from saymask.runtime import Runtime
+from saymask.video.reader import open_source
+
+COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "pink", "white")
+THINGS = ("fish", "key", "umbrella", "apple", "car", "cup", "boat", "clock")
+QUERIES = tuple(f"the {colour} {thing}" for thing in THINGS for colour in COLOURS)
+"""What is asked; a run with K queries takes the first K."""
+
+RleMasks = list[tuple[Rle, ...]]
+"""Per query, the mask of every frame."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process does.
+
+    Args:
+        source: a video, image or folder of frames.
+        model, runtime, vision_tower: as for `load_model`.
+        num_queries: how many of `QUERIES` to ask in one call.
+        variant: a key of `VARIANTS`.
+        repeat: how often to answer; the time reported is the median's.
+    """
+
+    source: Path
+    model: str
+    runtime: Runtime
+    vision_tower: Path | None = None
+    num_queries: int = 1
+    variant: str = "ours"
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out of a run: `report` and `environment` are plain JSON."""
+
+    report: dict[str, Any]
+    environment: dict[str, Any]
+    masks: RleMasks
+
+
+def compare(run: Run, query_counts: Sequence[int], variants: Sequence[str], tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure a session, and the naive structure beside it, for several numbers of queries.
+
+    Args:
+        run: source, model and repetitions; its variant and number of queries are set here.
+        query_counts: numbers of queries.
+        variants: names of `VARIANTS`.
+        tell: called with a line before each run.
+
+    Returns:
+        `video`, `environment`, and one of `rows` per number of queries: each variant's report (seconds, frames per second, stages,
+        memory), and with both of them `speedup` (naive's seconds by ours) and how far the masks `agree`.
+
+    Raises:
+        ConfigError: a number of queries that cannot be asked, or a model that is not VideoLISA.
+        VideoError, UnknownName, CheckpointError: the source or the model cannot be used.
+        SaymaskError: a process was killed.
+    """
+    for count in query_counts:
+        if not 1 <= count <= len(QUERIES):
+            raise ConfigError(f"--queries {count} cannot be asked; give numbers from 1 to {len(QUERIES)}")
+    video = open_source(run.source)
+    rows, environment = [], {}
+    for count in query_counts:
+        measured = {}
+        for variant in variants:
+            tell(f"{variant}, {count} quer{'ies' if count > 1 else 'y'} about {video.num_frames} frames of {video.width} x {video.height}")
+            measured[variant] = _in_own_process(replace(run, num_queries=count, variant=variant))
+        row: dict[str, Any] = {"queries": count, **{variant: one.report for variant, one in measured.items()}}
+        environment = measured[variants[0]].environment
+        if len(measured) == len(VARIANTS):
+            row["speedup"] = row["naive"]["seconds"] / row["ours"]["seconds"]
+            row["agree"] = agreement(measured["ours"].masks, measured["naive"].masks)
+        rows.append(row)
+    size = {"frames": video.num_frames, "height": video.height, "width": video.width}
+    return {"model": run.model, "video": size, "repeat": run.repeat, "environment": environment, "rows": rows}
+
+
+def measure(run: Run) -> Measured:
+    """Load, warm up and answer in this process."""
+    segmenter = load_model(run.model, run.runtime, run.vision_tower)
+    if not isinstance(segmenter, VideoLisaSegmenter):
+        raise ConfigError(f"model {run.model!r} is not a VideoLISA model; there is no published script to measure it against")
+    device, dtype = segmenter.model.device, segmenter.model.dtype
+    answer, queries = VARIANTS[run.variant], QUERIES[: run.num_queries]
+    loaded_mb = _peak_rss_mb()
+    video = open_source(run.source)
+    warm_up = Video.from_frames(video.frames(range(min(CHUNK_FRAMES, video.num_frames))))
+    answer(warm_up, segmenter, queries, Stopwatch(device))
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    stopwatches: list[Stopwatch] = []
+    masks: RleMasks = []
+    for _ in range(run.repeat):
+        stopwatches.append(Stopwatch(device))
+        masks = answer(video, segmenter, queries, stopwatches[-1])
+    peaks = {
+        "loaded_rss_mb": loaded_mb,
+        "peak_rss_mb": _peak_rss_mb(),
+        "peak_vram_mb": torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None,
+    }
+    median = statistics.median_low(stopwatch.total for stopwatch in stopwatches)
+    stopwatch = next(stopwatch for stopwatch in stopwatches if stopwatch.total == median)
+    encoded = video.num_frames * (len(queries) if run.variant == "naive" else 1)
+    report = {
+        "seconds": stopwatch.total,
+        "frames_per_second": video.num_frames / stopwatch.total,
+        "stages": stopwatch.seconds,
+        "read_ahead": stopwatch.read_ahead,
+        "image_encoder": _image_encoder(segmenter, stopwatch, video, encoded),
+        **peaks,
+    }
+    return Measured(report, _environment(device, dtype), masks)
+
+
+def _ours(video: Video, segmenter: VideoLisaSegmenter, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
+    timed = TimedSegmenter(segmenter, stopwatch)
+    with VideoSession(stopwatch.watch(video), cast(Segmenter, timed)) as session:
+        prediction = session.segment(queries, progress=timed.chunk_done)
+    stopwatch.stop()
+    return [result.masklets[0].rle_T for result in prediction.results]
+
+
+def _naive(video: Video, segmenter: VideoLisaSegmenter, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
+    masks = naive_masks(stopwatch.watch(video), segmenter, queries, stopwatch)
+    stopwatch.stop()
+    return [tuple(map(Rle.encode, masks_THW)) for masks_THW in masks]
+
+
+Answer = Callable[[Video, VideoLisaSegmenter, Sequence[str], Stopwatch], RleMasks]
+VARIANTS: dict[str, Answer] = {"ours": _ours, "naive": _naive}
+
+
+def agreement(ours: RleMasks, naive: RleMasks) -> dict[str, Any]:
+    """How far two answers are the same.
+
+    Returns:
+        `masks` that have a pixel in either, the lowest IoU of one of them and of a query (all its frames together; a single mask may
+        have few pixels), None if all are empty, and the share of all pixels that differ.
+    """
+    overlaps, unions, pixels = [], [], 0
+    for our_rle_T, naive_rle_T in zip(ours, naive, strict=True):
+        pairs = [(our.decode(), its.decode()) for our, its in zip(our_rle_T, naive_rle_T, strict=True)]
+        overlaps.append([np.count_nonzero(our_HW & its_HW) for our_HW, its_HW in pairs])
+        unions.append([np.count_nonzero(our_HW | its_HW) for our_HW, its_HW in pairs])
+        pixels += sum(our_HW.size for our_HW, _ in pairs)
+    overlap_KT, union_KT = np.array(overlaps), np.array(unions)
+    return {
+        "masks": int(np.count_nonzero(union_KT)),
+        "lowest_mask_iou": _lowest_ratio(overlap_KT.ravel(), union_KT.ravel()),
+        "lowest_query_iou": _lowest_ratio(overlap_KT.sum(1), union_KT.sum(1)),
+        "differing_pixels": int((union_KT - overlap_KT).sum()) / pixels,
+    }
+
+
+def _lowest_ratio(overlaps: np.ndarray, unions: np.ndarray) -> float | None:
+    """The lowest IoU where there is a union."""
+    return float((overlaps[unions > 0] / unions[unions > 0]).min()) if unions.any() else None
+
+
+def _in_own_process(run: Run) -> Measured:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(measure, run).result()
+        except BrokenProcessPool:
+            raise SaymaskError(
+                f"the process that measured {run.variant!r} with {run.num_queries} queries was killed, most likely for lack of memory; "
+                "measure fewer frames or queries"
+            ) from None
+
+
+def _image_encoder(segmenter: VideoLisaSegmenter, stopwatch: Stopwatch, video: Video, num_encoded: int) -> dict[str, float]:
+    """Its share of the time, and how near it comes to what the device can do: operations per second beside those of a matrix product."""
+    # Counted with eager attention, whose products the counter sees on every device; the fused forms do the same work.
+    with FlopCounterMode(display=False) as counter, eager_attention(segmenter.model):
+        segmenter.encode_image(video.frames([0]))
+    seconds = stopwatch.seconds["image_encoder"]
+    per_second = counter.get_total_flops() * num_encoded / seconds
+    best = _matrix_product_flops(segmenter.model.device, segmenter.model.dtype)
+    return {"share_of_time": seconds / stopwatch.total, "tflop_per_second": per_second / 1e12, "share_of_matrix_product": per_second / best}
+
+
+def _matrix_product_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations per second of a large square matrix product, the practical peak of the device in this dtype."""
+    side = 1024 if device.type == "cpu" else 8192
+    square = torch.full((side, side), 1 / side, device=device, dtype=dtype)
+    times = []
+    for _ in range(4):  # the first one only warms up, and being slower does not count
+        stopwatch = Stopwatch(device)
+        torch.mm(square, square)
+        times.append(stopwatch.stop())
+    return 2 * side**3 / min(times)
+
+
+def _peak_rss_mb() -> float | None:
+    """Peak resident memory of this process so far; None where the system does not tell (Windows)."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    cpu = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return {
+        "saymask": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": version("transformers"),
+        "system": platform.system(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu,
+        "threads": torch.get_num_threads(),
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+def format_table(results: Mapping[str, Any]) -> str:
+    """Seconds per stage as text: a line per number of queries and variant; below, how the variants compare."""
+    lines = [["queries", "", "seconds", *(stage.replace("_", " ") for stage in STAGES), "frames/s", "RSS MB", "VRAM MB"]]
+    ratios = []
+    for row in results["rows"]:
+        for variant in (variant for variant in VARIANTS if variant in row):
+            report = row[variant]
+            seconds = [f"{value:.2f}" for value in (report["seconds"], *(report["stages"][stage] for stage in STAGES))]
+            memory = ["-" if peak is None else f"{peak:.0f}" for peak in (report["peak_rss_mb"], report["peak_vram_mb"])]
+            lines.append([str(row["queries"]), variant, *seconds, f"{report['frames_per_second']:.1f}", *memory])
+        if "speedup" in row:
+            masks, lowest = row["agree"]["masks"], row["agree"]["lowest_query_iou"]
+            same = f"{masks} masks, lowest IoU of a query {lowest:.4f}" if masks else "all masks are empty"
+            ratios.append(f"queries {row['queries']}: {row['speedup']:.1f} times as fast as naive; {same}")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(["  ".join(map(str.rjust, line, widths)) for line in lines] + ratios)

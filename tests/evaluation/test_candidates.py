@@ -1,0 +1,144 @@
+"""Asking a model: every video once, everything together; what goes wrong concerns nobody else."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from squares import BLUE, RED, predicted, sample, things
+
+from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
+from saymask.evaluation.candidates import OWN, SWAPPED, VideoAsker, swapped_questions, with_model
+from saymask.evaluation.exam import Exam
+from saymask.records import Prediction, Sample, Video
+
+
+class Session:
+    """Answers every question with the red square; the words of a question say what goes wrong instead."""
+
+    log: list[object]
+
+    def __init__(self, video: Video, segmenter: SimpleNamespace, tracker: SimpleNamespace | None):
+        self.video = video
+        Session.log.append(f"open {video.name}" + (f" with {tracker.name}" if tracker else ""))
+
+    def segment(self, queries: list[str], answer: str) -> Prediction:
+        Session.log.append((answer, *queries))
+        for words, error in {
+            "too long": ConfigError("too long"),
+            "unreadable": VideoError("cut off"),
+            "huge": torch.OutOfMemoryError(),
+        }.items():
+            if any(words in query for query in queries):
+                raise error
+        results = tuple(predicted(self.video, things() == RED, query=query).results[0] for query in queries)
+        return Prediction(self.video, results)
+
+    def close(self) -> None:
+        Session.log.append(f"close {self.video.name}")
+
+
+@pytest.fixture
+def log(monkeypatch) -> list[object]:
+    monkeypatch.setitem(sys.modules, "saymask.pipeline", SimpleNamespace(VideoSession=Session))
+    monkeypatch.setattr(Session, "log", [], raising=False)
+    return Session.log
+
+
+SEGMENTER = SimpleNamespace(name="red", weights_files=())
+
+
+def asker(**questions: Sequence[str]) -> VideoAsker:
+    return VideoAsker(SEGMENTER, questions, "generate", SimpleNamespace(name="still"))
+
+
+def test_all_questions_about_a_video_are_asked_at_once_and_none_twice(log):
+    ask = asker(a=["one", "two", "one"], b=["three"])
+    assert ask(sample("a/0", "one", RED), "one").results[0].query == "one"
+    assert ask(sample("a/1", "two", RED), "two").results[0].query == "two"
+    assert ask(sample("b/0", "three", RED), "three").results[0].query == "three"
+    assert log == ["open a with still", ("generate", "one", "two"), "close a", "open b with still", ("generate", "three"), "close b"]
+
+
+def test_a_question_that_cannot_be_asked_does_not_harm_the_others(log):
+    ask = asker(a=["one", "too long"])
+    assert ask(sample("a/0", "one", RED), "one").results[0].query == "one"
+    with pytest.raises(ConfigError, match=r"^too long$"):
+        ask(sample("a/1", "too long", RED), "too long")
+    assert [event for event in log if isinstance(event, tuple)] == [
+        ("generate", "one", "too long"),
+        ("generate", "one"),
+        ("generate", "too long"),
+    ]
+
+
+def test_a_video_that_cannot_be_read_is_tried_once(log):
+    ask = asker(a=["one", "unreadable"])
+    for _ in range(2):
+        with pytest.raises(VideoError, match=r"^cut off$"):
+            ask(sample("a/0", "one", RED), "one")
+    assert len(log) == 3 and log[-1] == "close a"
+
+
+def test_too_little_memory_for_one_video_is_a_failure_like_others(log):
+    ask = asker(a=["huge"])
+    with pytest.raises(SaymaskError, match=r"^a: 2 frames did not fit into the device's memory; use a larger device$"):
+        ask(sample("a/0", "huge", RED), "huge")
+
+
+def test_a_model_is_asked_other_videos_questions_only_where_everything_is_outlined(log):
+    samples = [sample("a/0", "red", RED), sample("b/0", "blue", BLUE)]
+    answers = with_model(SEGMENTER).predictors(Exam("squares", "test", samples))
+    assert list(answers) == [OWN, SWAPPED]
+    assert answers[SWAPPED](samples[0]).results[0].query == "blue"
+    assert ("forced", "red", "blue") in log
+    plain = [Sample(one.video, one.expression, one.masks) for one in samples]
+    assert list(with_model(SEGMENTER).predictors(Exam("squares", "test", plain))) == [OWN]
+
+
+def test_a_candidate_names_its_files_with_their_hashes(tmp_path):
+    for name in ("model", "tracker"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.bin").write_bytes(name.encode())
+    (tmp_path / "model/config.json").write_text("{}")
+    model = SimpleNamespace(name="m", weights_files=(tmp_path / "model/weights.bin",))
+    tracker = SimpleNamespace(name="t", weights_files=(tmp_path / "tracker/weights.bin",))
+    candidate = with_model(model, tracker)
+    assert (candidate.predictor, candidate.model, candidate.tracker, candidate.answer) == ("session", "m", "t", "forced")
+    contents = {"model/weights.bin": b"model", "tracker/weights.bin": b"tracker", "model/config.json": b"{}"}
+    assert candidate.fingerprints() == {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def test_swapped_questions_come_from_the_next_place_in_the_family():
+    samples = [
+        sample("a/0", "red", RED, family="colour"),
+        sample("b/0", "larger", BLUE, family="compare"),
+        sample("c/0", "red", RED, family="colour"),
+        sample("d/0", "blue", BLUE, family="colour"),
+    ]
+    # a skips c, which asks the same; d goes round the end; b is alone in its family and takes the next question of any.
+    assert swapped_questions(Exam("squares", "test", samples)) == {"a/0": "blue", "b/0": "red", "c/0": "blue", "d/0": "red"}
+    assert swapped_questions(Exam("squares", "test", samples, limit=2)) == {"a/0": "blue", "b/0": "red"}
+    with pytest.raises(DataError, match=r"^no question to swap 'red' with: all 2 samples ask it$"):
+        swapped_questions(Exam("squares", "test", [samples[0], samples[2]]))
+
+
+def test_swapped_questions_do_not_walk_through_an_endless_split():
+    class Endless(Sequence):
+        opened = np.zeros(9, dtype=int)
+
+        def __len__(self) -> int:
+            return 10**9
+
+        def __getitem__(self, index: int) -> Sample:
+            self.opened[index] += 1
+            return sample(f"{index}/0", ("red", "blue")[index % 2])
+
+    samples = Endless()
+    assert swapped_questions(Exam("endless", "test", samples, limit=8)) == {f"{i}/0": ("blue", "red")[i % 2] for i in range(8)}
+    assert samples.opened.max() == 1

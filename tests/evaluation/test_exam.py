@@ -1,0 +1,64 @@
+"""What is asked, in which groups and parts."""
+
+from __future__ import annotations
+
+import pytest
+from dataset_trees import TREES
+from squares import RED, sample
+
+from saymask.errors import ConfigError, DataError, UnknownName
+from saymask.evaluation.exam import Exam, Shard, open_exam
+
+
+def test_expressions_are_grouped_by_video_within_the_limit():
+    samples = [sample(name, "red", RED) for name in ("a/0", "b/0", "a/1", "c/0")]
+    assert Exam("squares", "test", samples).videos == {"a": [0, 2], "b": [1], "c": [3]}
+    assert Exam("squares", "test", samples, limit=2).videos == {"a": [0], "b": [1]}
+    assert len(Exam("squares", "test", samples, limit=9)) == 4
+
+
+def test_nothing_to_ask_is_an_error():
+    with pytest.raises(ConfigError, match=r"^limit 0 leaves nothing to evaluate; give 1 or more$"):
+        Exam("squares", "test", [sample("a/0", "red", RED)], limit=0)
+    with pytest.raises(DataError, match=r"^no samples to evaluate; check the dataset and the split$"):
+        Exam("squares", "test", [])
+    with pytest.raises(UnknownName, match="did you mean 'toyworld'"):
+        open_exam("toywrld", "test")
+
+
+def test_questions_are_known_before_any_video_is_opened(tmp_path):
+    root = TREES["mevis"].build(tmp_path)
+    exam = open_exam("mevis", "valid_u", root)
+    for frame in root.rglob("*.jpg"):
+        frame.unlink()
+    assert list(exam.videos.items()) == [("bird", [0, 1]), ("coin", [2])]
+    assert [exam.name(index) for index in range(3)] == ["bird/0", "bird/1", "coin/0"]
+
+
+def test_the_version_changes_with_whatever_is_asked():
+    def version(*texts: str) -> dict:
+        return Exam("squares", "test", [sample(f"v/{n}", text, RED) for n, text in enumerate(texts)]).version
+
+    first = version("red", "blue")
+    assert (first["videos"], first["expressions"], first["left_out"]) == (1, 2, 0)
+    assert version("red", "blue") == first != version("red", "green")
+    assert open_exam("toyworld", "test").version == {"world": 1}
+
+
+def test_the_version_counts_what_a_dataset_had_to_leave_out(tmp_path):
+    """The image without a polygon: two of three images, three questions."""
+    version = open_exam("reasonseg", "val", TREES["reasonseg"].build(tmp_path)).version
+    assert (version["videos"], version["expressions"], version["left_out"]) == (2, 3, 1)
+
+
+def test_parts_are_whole_videos_and_together_everything():
+    videos = list("abcdefg")
+    parts = [Shard(number, 3).of(videos) for number in (1, 2, 3)]
+    assert parts == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
+    assert Shard.parse("2/8") == Shard(2, 8)
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "1/2/3", "a/b", "-1/2", "1/0"])
+def test_what_is_no_part_of_a_whole_is_refused(text):
+    with pytest.raises(ConfigError, match=rf"^shard '{text}' is no part of a whole; give e\.g\. 1/8"):
+        Shard.parse(text)
