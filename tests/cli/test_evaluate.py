@@ -103,7 +103,8 @@ def test_predictions_of_others_are_scored_into_a_folder_of_their_own():
     [
         (["--shard", "3/2"], "shard '3/2' is no part of a whole; give e.g. 1/8 on the first of eight machines"),
         (["--protocol", "visa"], "unknown protocol 'visa'; did you mean 'visa-release'?"),
-        (["--score-only", ".", "--resume"], "--score-only predicts nothing; leave out --resume and --shard"),
+        (["--score-only", ".", "--resume"], "--score-only predicts nothing; leave out --predictor, --resume, --shard and -t"),
+        (["--score-only", ".", "-t", "hold"], "--score-only predicts nothing; leave out --predictor, --resume, --shard and -t"),
         (["--predictor", "oracle", "-t", "hold"], "-t hold has nothing to track: --predictor oracle needs no model; leave out one of them"),
         (
             ["--predictor", "oracle", "--resume"],

@@ -63,8 +63,8 @@ def evaluate(
     from saymask.evaluation.run import is_evaluation, predict, results_name, score
     from saymask.evaluation.table import format_table
 
-    if score_only and (resume or shard):
-        raise ConfigError("--score-only predicts nothing; leave out --resume and --shard")
+    if score_only and (resume or shard or tracker or predictor != "session"):
+        raise ConfigError("--score-only predicts nothing; leave out --predictor, --resume, --shard and -t")
     part = Shard.parse(shard) if shard else None
     rules = protocol_named(protocol)
     exam = open_exam(dataset, split, root, limit)

@@ -69,8 +69,10 @@ def with_model(segmenter: Segmenter, tracker: Tracker | None = None, answer: str
             for name, indices in exam.videos.items()
         }
         asker = VideoAsker(segmenter, questions, answer, tracker)
-        own: dict[str, Predictor] = {OWN: lambda sample: asker(sample, sample.expression.text)}
-        return own | ({SWAPPED: lambda sample: asker(sample, swapped[sample_name(sample)])} if swapped else {})
+        answers: dict[str, Predictor] = {OWN: lambda sample: asker(sample, sample.expression.text)}
+        if swapped:
+            answers[SWAPPED] = lambda sample: asker(sample, swapped[sample_name(sample)])
+        return answers
 
     files = (*weights, *(config for config in configs if config.exists()))
     return Candidate("session", segmenter.name, predictors, tracker.name if tracker else None, answer, files)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Exam:
     split: str
     samples: Sequence[Sample]
     limit: int | None = None
+    _items: dict[int, Item] = field(default_factory=dict, init=False, repr=False, compare=False)  # of splits that have no index
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -88,11 +89,6 @@ class Exam:
             "left_out": len(self.samples.left_out) if isinstance(self.samples, LazySamples) else 0,
             "sha256": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
         }
-
-    @cached_property
-    def _items(self) -> dict[int, Item]:
-        """Items of a split that has no index, so that none of its samples is opened twice for its name."""
-        return {}
 
 
 def open_exam(dataset: str, split: str, root: Path | None = None, limit: int | None = None) -> Exam:

@@ -32,7 +32,7 @@ class BlockedAttention(SamVisionAttention):
         blocks = []
         for top in range(0, height, BLOCK_ROWS):
             rows = slice(top, top + BLOCK_ROWS)
-            bias = by_row[:, :, rows, :, :, None] + by_column[:, :, rows, :, None, :]
+            bias = by_row[:, :, rows, :, :, None] + by_column[:, :, slice(0, min(BLOCK_ROWS, height - top)), :, None, :]
             tokens = grid[:, :, rows].flatten(2, 3)
             blocks.append(functional.scaled_dot_product_attention(tokens, key, value, attn_mask=bias.flatten(4, 5).flatten(2, 3)))
         mixed = torch.cat(blocks, dim=2).transpose(1, 2).reshape(hidden_states.shape)
