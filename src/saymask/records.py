@@ -250,7 +250,7 @@ class Regions:
 class Sample:
     """One video with one expression and its true masks (bool masks_THW, or a function that loads them).
 
-    `instances`, where a dataset tells an expression's several objects apart, loads them one by one: bool masks_NTHW in the order of
+    `ignore` is, in the same form, what does not count in a score. `instances`, where a dataset tells an expression's several objects apart, loads them one by one: bool masks_NTHW in the order of
     `obj_ids`. `regions`, where a dataset knows it, is the truth about everything else in the picture; training may use it for auxiliary
     losses.
     """
@@ -258,7 +258,7 @@ class Sample:
     video: Video
     expression: Expression
     masks: Masks = field(repr=False)
-    ignore_THW: np.ndarray | None = field(default=None, repr=False)
+    ignore: Masks | None = field(default=None, repr=False)
     regions: Regions | None = field(default=None, repr=False)
     instances: Callable[[], np.ndarray] | None = field(default=None, repr=False)
 
@@ -271,6 +271,11 @@ class Sample:
                 f"{self.video.name}/{self.expression.exp_id}: masks {masks_THW.dtype} {masks_THW.shape}, expected bool {expected}"
             )
         return masks_THW
+
+    @property
+    def ignore_THW(self) -> np.ndarray | None:
+        """Pixels that do not count, bool; None if all do."""
+        return self.ignore() if callable(self.ignore) else self.ignore
 
     @property
     def instances_NTHW(self) -> np.ndarray | None:

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from dataset_trees import blocks, build_ref_davis17, build_ref_youtube_vos, write_json
+from PIL import Image
 
+from saymask.data.doctor import check_dataset
 from saymask.data.ref_youtube import load_ref_davis17, load_ref_youtube_vos
 from saymask.errors import DataError
 
@@ -55,6 +57,19 @@ def test_four_people_describe_each_object(has_obj_id, tmp_path):
     assert tags == [("0", "1"), ("1", "1"), ("2", "1"), ("3", "1"), ("0", "2"), ("1", "2"), ("2", "2"), ("3", "2")]
     assert np.array_equal(samples[3].masks_THW, blocks([1], 2))
     assert np.array_equal(samples[4].masks_THW, blocks([2], 2))
+
+
+def test_void_pixels_of_davis_do_not_count_and_are_no_fault(tmp_path):
+    root = build_ref_davis17(tmp_path)
+    path = root / "valid" / "Annotations" / "judo" / "00001.png"
+    with Image.open(path) as image:
+        labels_HW = np.array(image)
+    labels_HW[0, 0] = 255
+    Image.fromarray(labels_HW).save(path)
+    sample = load_ref_davis17(root, "valid")[0]
+    assert np.argwhere(sample.ignore_THW).tolist() == [[1, 0, 0]]
+    assert np.array_equal(sample.masks_THW, blocks([1], 2))
+    assert check_dataset("ref-davis17", root, "valid").problems == []
 
 
 def test_an_object_that_one_person_left_out_is_named(tmp_path):

@@ -108,7 +108,7 @@ def test_ignored_pixels_do_not_count():
     ignore_THW[:, :, 10:] = True
     too_wide = answering((things() == RED) | ignore_THW)
     assert score_expression(whole, too_wide)["j"] == pytest.approx(100 / (50 + 40 * 30))
-    assert score_expression(replace(whole, ignore_THW=ignore_THW), too_wide)["j_and_f"] == 1.0
+    assert score_expression(replace(whole, ignore=ignore_THW), too_wide)["j_and_f"] == 1.0
 
 
 def test_r_is_measured_against_what_all_questions_of_the_video_mean():

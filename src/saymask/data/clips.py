@@ -34,12 +34,14 @@ class ClipReader:
         images: directory with one folder of frames per video name.
         frame_names: by video, the file stems of its frames in order; a video that is not in it has all images of its folder.
         load_masks: where the masks come from.
+        load_void: the same for pixels that do not count, where there are any.
     """
 
     layout: Layout
     images: Path
     frame_names: Mapping[str, Sequence[str]]
     load_masks: MaskSource
+    load_void: MaskSource | None = None
 
     def __call__(self, item: Item) -> Sample:
         folder = self.layout.require(self.images / item.video_name)
@@ -47,22 +49,28 @@ class ClipReader:
         if item.video_name in self.frame_names:
             video = _select_frames(video, folder, self.frame_names[item.video_name])
         return Sample(
-            video, item.expression, masks=partial(self.load_masks, item, video), instances=partial(self._load_instances, item, video)
+            video,
+            item.expression,
+            masks=partial(self.load_masks, item, video),
+            ignore=partial(self.load_void, item, video) if self.load_void else None,
+            instances=partial(self._load_instances, item, video),
         )
 
     def _load_instances(self, item: Item, video: Video) -> np.ndarray:
         """The masks of an expression's objects one by one -> bool masks_NTHW."""
-        obj_ids = item.expression.obj_ids
-        one_by_one = [replace(item, expression=replace(item.expression, obj_ids=(obj_id,))) for obj_id in obj_ids]
-        return np.stack([self.load_masks(only, video) for only in one_by_one])
+        return np.stack([self.load_masks(_meaning(obj_id, item), video) for obj_id in item.expression.obj_ids])
 
 
 @dataclass(frozen=True)
 class LabelMaps:
-    """Masks of datasets with one label map per frame: `<directory>/<video>/<frame>.png`, in which a pixel's number is its object."""
+    """Masks of datasets with one label map per frame: `<directory>/<video>/<frame>.png`, in which a pixel's number is its object.
+
+    `void` is the number, if there is one, of pixels that nobody could tell and that do not count.
+    """
 
     layout: Layout
     directory: Path
+    void: int | None = None
 
     def __call__(self, item: Item, video: Video) -> np.ndarray:
         folder = self.directory / item.video_name
@@ -71,6 +79,10 @@ class LabelMaps:
             labels_HW = read_label_map(self.layout.require(folder / f"{name}.png"), video)
             masks_THW[frame_idx] = np.isin(labels_HW, item.expression.obj_ids)
         return masks_THW
+
+    def load_void(self, item: Item, video: Video) -> np.ndarray:
+        """Pixels that do not count -> bool ignore_THW."""
+        return np.zeros((video.num_frames, video.height, video.width), dtype=bool) if self.void is None else self(_meaning(self.void, item), video)
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,11 @@ class NoPublicMasks:
             f"{self.dataset} {self.split}: no public masks, {item.video_name}/{item.expression.exp_id} cannot be scored here; "
             "write a submission and send it to the benchmark's server"
         )
+
+
+def _meaning(obj_id: int, item: Item) -> Item:
+    """An item with another target."""
+    return replace(item, expression=replace(item.expression, obj_ids=(obj_id,)))
 
 
 def read_label_map(path: Path, video: Video) -> np.ndarray:

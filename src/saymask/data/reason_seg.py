@@ -74,7 +74,7 @@ class _ImageReader:
             video,
             item.expression,
             masks=(regions_HW == _TARGET)[None],
-            ignore_THW=ignored_THW if ignored_THW.any() else None,
+            ignore=ignored_THW if ignored_THW.any() else None,
         )
 
 

@@ -35,6 +35,7 @@ REF_DAVIS17 = Layout(
 NUM_ANNOTATORS = 4
 """Every object of Ref-DAVIS17 is described by so many people; the published protocol scores each alone and averages."""
 
+_DAVIS_VOID = 255
 _NUM_YOUTUBE_VALID = 202  # videos of the public valid split; the released file lists those of test as well
 
 
@@ -68,7 +69,8 @@ def load_ref_davis17(root: Path | None, split: str) -> LazySamples:
 
     Tags: `annotator` ("0" to "3": the place among the sentences about that object) and `obj`. All expressions of a video with one
     annotator are one row of the merged protocol, in which every pixel goes to at most one object.
-    An entry without `obj_id` gets it from its place: sentences are listed object by object, four at a time.
+    An entry without `obj_id` gets it from its place: sentences are listed object by object, four at a time. Pixels with the number 255
+    are void in DAVIS and do not count.
 
     Raises:
         DataError: no such split, a file that is missing or damaged, or an object of `valid` without exactly four sentences.
@@ -90,14 +92,22 @@ def load_ref_davis17(root: Path | None, split: str) -> LazySamples:
                 "describes every object once; convert or download the expressions again"
             )
     folder = meta.parents[2] / split
-    masks = LabelMaps(REF_DAVIS17, REF_DAVIS17.require(folder / "Annotations"))
-    return _to_samples(REF_DAVIS17, meta, clips, items, folder, masks)
+    masks = LabelMaps(REF_DAVIS17, REF_DAVIS17.require(folder / "Annotations"), void=_DAVIS_VOID)
+    return _to_samples(REF_DAVIS17, meta, clips, items, folder, masks, masks.load_void)
 
 
-def _to_samples(layout: Layout, meta: Path, clips: list[ClipEntry], items: list[Item], folder: Path, masks: MaskSource) -> LazySamples:
+def _to_samples(
+    layout: Layout,
+    meta: Path,
+    clips: list[ClipEntry],
+    items: list[Item],
+    folder: Path,
+    masks: MaskSource,
+    load_void: MaskSource | None = None,
+) -> LazySamples:
     """The items with the frames of a split's folder."""
     frame_names = {clip.name: clip.frame_names for clip in clips}
-    return LazySamples(meta, items, ClipReader(layout, layout.require(folder / "JPEGImages"), frame_names, masks))
+    return LazySamples(meta, items, ClipReader(layout, layout.require(folder / "JPEGImages"), frame_names, masks, load_void))
 
 
 def _without_test(clips: list[ClipEntry], meta: Path) -> list[ClipEntry]:

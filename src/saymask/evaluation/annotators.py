@@ -1,7 +1,7 @@
 """Ref-DAVIS17, where several people describe every object: the answers to each person's expressions as one attempt at the whole video.
 
 Its published score is a mean over objects per annotator, then over annotators; under the published protocol an attempt is first drawn
-into one label map. The label map of the truth has no void pixels here: the expressions' masks do not say where they were.
+into one label map.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saymask.errors import SaymaskError
-from saymask.evaluation.davis import ObjectScores, ref_davis
+from saymask.evaluation.davis import VOID, ObjectScores, ref_davis
 from saymask.evaluation.predictors import Predictor
 from saymask.evaluation.protocols import SAYMASK, Protocol
 from saymask.evaluation.scoring import predicted_masks
@@ -37,6 +37,8 @@ def objects_by_annotator(samples: Sequence[Sample], predictor: Predictor, protoc
     annotators, objects = sorted({place[0] for place in sample_at}), sorted({place[1] for place in sample_at}, key=int)
     truth_NTHW = np.stack([sample_at[annotators[0], obj].masks_THW for obj in objects])
     truth_ids_THW = (truth_NTHW * np.arange(1, len(objects) + 1, dtype=np.uint8)[:, None, None, None]).max(axis=0)
+    if (ignore_THW := samples[0].ignore_THW) is not None:
+        truth_ids_THW[ignore_THW] = VOID
     scores = []
     for annotator in annotators:  # one at a time: all answers together can be large
         masks_N1THW = np.stack([_answer(sample_at[annotator, obj], predictor)[None] for obj in objects])

@@ -36,7 +36,7 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
     Raises:
         SaymaskError: the truth cannot be had, so there is no score.
     """
-    truth_THW, expression = sample.masks_THW, sample.expression
+    truth_THW, ignore_THW, expression = sample.masks_THW, sample.ignore_THW, sample.expression
     truth_MTHW = sample.instances_NTHW if len(expression.obj_ids) > 1 else None
     is_image = sample.video.num_frames == 1
     entry: Entry = {
@@ -56,12 +56,12 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
     masks_THW = np.logical_or.reduce(masks_NTHW, axis=0)
     named_NTHW = truth_THW[None][: len(expression.obj_ids)] if truth_MTHW is None else truth_MTHW
     entry["answered"] = bool(masks_THW.any())
-    entry |= expression_scores(masks_THW, named_NTHW, sample.ignore_THW, foreground_THW, protocol)
+    entry |= expression_scores(masks_THW, named_NTHW, ignore_THW, foreground_THW, protocol)
     if is_image:
-        ignore_HW = None if sample.ignore_THW is None else sample.ignore_THW[0]
+        ignore_HW = None if ignore_THW is None else ignore_THW[0]
         entry["intersection"], entry["union"] = iou_counts(masks_THW[0], truth_THW[0], ignore_HW)
     if truth_MTHW is not None:
-        entry["instance_j_and_f"] = summarise(instances(masks_NTHW, truth_MTHW, sample.ignore_THW, protocol), protocol)["j_and_f"]
+        entry["instance_j_and_f"] = summarise(instances(masks_NTHW, truth_MTHW, ignore_THW, protocol), protocol)["j_and_f"]
     return entry
 
 

@@ -27,14 +27,13 @@ class BlockedAttention(SamVisionAttention):
         # (batch, heads, tokens, channels of a head), each in one piece: every block reads all keys and values.
         query, key, value = (each.transpose(1, 2).contiguous() for each in qkv.unbind(2))
         grid = query.unflatten(2, (height, width))
-        by_row = torch.einsum("bnhwc,hkc->bnhwk", grid, self.get_rel_pos(height, height, self.rel_pos_h))
-        by_column = torch.einsum("bnhwc,wkc->bnhwk", grid, self.get_rel_pos(width, width, self.rel_pos_w))
+        by_row = torch.einsum("bnhwc,hkc->bnhwk", grid, self.get_rel_pos(height, height, self.rel_pos_h)).flatten(2, 3)
+        by_column = torch.einsum("bnhwc,wkc->bnhwk", grid, self.get_rel_pos(width, width, self.rel_pos_w)).flatten(2, 3)
         blocks = []
-        for top in range(0, height, BLOCK_ROWS):
-            rows = slice(top, top + BLOCK_ROWS)
-            bias = by_row[:, :, rows, :, :, None] + by_column[:, :, slice(0, min(BLOCK_ROWS, height - top)), :, None, :]
-            tokens = grid[:, :, rows].flatten(2, 3)
-            blocks.append(functional.scaled_dot_product_attention(tokens, key, value, attn_mask=bias.flatten(4, 5).flatten(2, 3)))
+        for start in range(0, height * width, BLOCK_ROWS * width):
+            some = slice(start, start + BLOCK_ROWS * width)
+            bias = (by_row[:, :, some, :, None] + by_column[:, :, some, None, :]).flatten(3)
+            blocks.append(functional.scaled_dot_product_attention(query[:, :, some], key, value, attn_mask=bias))
         mixed = torch.cat(blocks, dim=2).transpose(1, 2).reshape(hidden_states.shape)
         return self.proj(mixed), None
 
