@@ -250,9 +250,9 @@ class Regions:
 class Sample:
     """One video with one expression and its true masks (bool masks_THW, or a function that loads them).
 
-    `ignore` is, in the same form, what does not count in a score. `instances`, where a dataset tells an expression's several objects apart, loads them one by one: bool masks_NTHW in the order of
-    `obj_ids`. `regions`, where a dataset knows it, is the truth about everything else in the picture; training may use it for auxiliary
-    losses.
+    `ignore` is, in the same form, what does not count in a score. `instances`, where a dataset tells an expression's several objects
+    apart, loads them one by one: bool masks_NTHW in the order of `obj_ids`. `regions`, where a dataset knows it, is the truth about
+    everything else in the picture; training may use it for auxiliary losses.
     """
 
     video: Video

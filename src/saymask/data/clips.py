@@ -58,19 +58,19 @@ class ClipReader:
 
     def _load_instances(self, item: Item, video: Video) -> np.ndarray:
         """The masks of an expression's objects one by one -> bool masks_NTHW."""
-        return np.stack([self.load_masks(_meaning(obj_id, item), video) for obj_id in item.expression.obj_ids])
+        return np.stack([self.load_masks(_meaning((obj_id,), item), video) for obj_id in item.expression.obj_ids])
 
 
 @dataclass(frozen=True)
 class LabelMaps:
     """Masks of datasets with one label map per frame: `<directory>/<video>/<frame>.png`, in which a pixel's number is its object.
 
-    `void` is the number, if there is one, of pixels that nobody could tell and that do not count.
+    `void` are numbers of pixels that belong to no object and do not count.
     """
 
     layout: Layout
     directory: Path
-    void: int | None = None
+    void: tuple[int, ...] = ()
 
     def __call__(self, item: Item, video: Video) -> np.ndarray:
         folder = self.directory / item.video_name
@@ -82,7 +82,7 @@ class LabelMaps:
 
     def load_void(self, item: Item, video: Video) -> np.ndarray:
         """Pixels that do not count -> bool ignore_THW."""
-        return np.zeros((video.num_frames, video.height, video.width), dtype=bool) if self.void is None else self(_meaning(self.void, item), video)
+        return self(_meaning(self.void, item), video)
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class NoPublicMasks:
         )
 
 
-def _meaning(obj_id: int, item: Item) -> Item:
-    """An item with another target."""
-    return replace(item, expression=replace(item.expression, obj_ids=(obj_id,)))
+def _meaning(obj_ids: tuple[int, ...], item: Item) -> Item:
+    """An item with other targets."""
+    return replace(item, expression=replace(item.expression, obj_ids=obj_ids))
 
 
 def read_label_map(path: Path, video: Video) -> np.ndarray:

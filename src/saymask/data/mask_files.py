@@ -65,7 +65,7 @@ def _(masks: LabelMaps, items: Sequence[Item], video: Video) -> Iterator[str]:
     for path, values in _values(masks.directory / items[0].video_name, video, read_label_map):
         for value in values:
             painted.setdefault(value, path)
-    for value in sorted(painted.keys() - described - {masks.void}):
+    for value in sorted(painted.keys() - described - set(masks.void)):
         if value and value - 1 not in painted.keys() | described | {0}:
             known = ", ".join(map(str, sorted(described)))
             yield f"{painted[value]}: a pixel has the number {value}, but the objects of {video.name} are {known}; {_REMEDY}"

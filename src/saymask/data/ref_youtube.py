@@ -92,7 +92,7 @@ def load_ref_davis17(root: Path | None, split: str) -> LazySamples:
                 "describes every object once; convert or download the expressions again"
             )
     folder = meta.parents[2] / split
-    masks = LabelMaps(REF_DAVIS17, REF_DAVIS17.require(folder / "Annotations"), void=_DAVIS_VOID)
+    masks = LabelMaps(REF_DAVIS17, REF_DAVIS17.require(folder / "Annotations"), void=(_DAVIS_VOID,))
     return _to_samples(REF_DAVIS17, meta, clips, items, folder, masks, masks.load_void)
 
 
