@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
@@ -23,9 +22,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from saymask import __version__
 from saymask.errors import ConfigError, SaymaskError
 from saymask.evaluation.naive import eager_attention, naive_masks
+from saymask.evaluation.provenance import circumstances
 from saymask.evaluation.stopwatch import STAGES, Stopwatch, TimedSegmenter
 from saymask.models.base import Segmenter
 from saymask.models.checkpoints import load_model
@@ -240,14 +239,10 @@ def _peak_rss_mb() -> float | None:
 def _environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     cpu = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     return {
-        "saymask": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": version("transformers"),
+        **circumstances(),
         "system": platform.system(),
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu,
-        "threads": torch.get_num_threads(),
         "dtype": str(dtype).removeprefix("torch."),
     }
 

@@ -2,7 +2,7 @@
 
 The relative position of query and key is a bias for every pair of tokens: for 64 x 64 tokens, sixteen heads and eight frames that is 4 GiB
 in bfloat16. A fused kernel needs the bias only for the queries it works on, so this makes it for BLOCK_ROWS rows of the grid at a time:
-the same numbers in a sixteenth of the memory, and on a CPU in less time (`bench/rel_pos.py` compares the forms).
+the same numbers with a sixteenth of the bias in memory at once (`bench/rel_pos.py` compares the forms).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def train(
 
     Raises:
         ConfigError: the folder is in use, or the saved run has another configuration.
-        DataError: a loss that is not finite; names the step, and the last saved state stays.
+        DataError: a gradient that is not finite; names the step, and the last saved state stays.
     """
     if resume:
         require_resumable(out_dir)
