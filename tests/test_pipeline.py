@@ -64,7 +64,7 @@ def test_masks_equal_a_direct_pass_frame_by_frame(segmenter):
         (answer,) = segmenter.reason(session, [QUERIES[0]])
     for i in range(video.num_frames):
         features = segmenter.encode_image(video.frames([i]))
-        logits_NHW = segmenter.decode(features, video, [answer]).full_size(0)
+        logits_NHW = segmenter.decode(features, [i], video, [answer]).full_size(0)
         assert np.array_equal(prediction.masks(i), (logits_NHW > 0).numpy())
         masklet = prediction.results[0].masklets[0]
         inside = logits_NHW[0][logits_NHW[0] > 0].sigmoid()

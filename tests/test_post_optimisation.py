@@ -37,7 +37,7 @@ class ColumnModel:
             for query, prompts_N11 in zip(queries, prompts, strict=True)
         ]
 
-    def decode(self, features_TChw, video, answers):
+    def decode(self, features_TChw, frame_idx, video, answers):
         objects = torch.cat([answer.prompts_NKC for answer in answers]).flatten().tolist()
         logits = torch.full((len(features_TChw), len(objects), SIZE, 2 * SIZE), NOTHING)
         for row, frame in enumerate(features_TChw.flatten().int().tolist()):

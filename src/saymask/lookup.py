@@ -40,6 +40,7 @@ DATASETS: dict[str, str] = {
 }
 RECIPES: dict[str, str] = {
     "videolisa_toy": "saymask.recipes.videolisa:videolisa_toy",
+    "videolisa_toy_more": "saymask.recipes.videolisa:videolisa_toy_more",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",
 }
 WRITERS: dict[str, str] = {

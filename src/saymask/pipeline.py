@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -232,7 +232,7 @@ class VideoSession:
         groups = [group for of_answer in tracks for group in with_same_references(of_answer)]
         propagate_groups(tracker, self.video, groups, self._tracker_features, progress)
         untracked = [[n for n, track in enumerate(of_answer) if not track.references] for of_answer in tracks]
-        own = [replace(answer, prompts_NKC=answer.prompts_NKC[rows]) for answer, rows in zip(answers, untracked, strict=True) if rows]
+        own = [answer.of_objects(rows) for answer, rows in zip(answers, untracked, strict=True) if rows]
         self._decode_own(own, [of_answer[n] for of_answer, rows in zip(tracks, untracked, strict=True) for n in rows], progress)
 
     def _find_references(self, answers: Sequence[Answer], tracks: Sequence[list[ObjectTrack]]) -> None:
@@ -241,7 +241,7 @@ class VideoSession:
         wanted = sorted({i for reference_frames, _ in trusted for i in reference_frames})
         for start in range(0, len(wanted), CHUNK_FRAMES):
             chunk = wanted[start : start + CHUNK_FRAMES]
-            logits = self.segmenter.decode(self.image_features(chunk), self.video, answers)
+            logits = self.segmenter.decode(self.image_features(chunk), chunk, self.video, answers)
             for row, frame_idx in enumerate(chunk):
                 for (reference_frames, track), logits_HW in zip(trusted, logits.full_size(row), strict=True):
                     if frame_idx not in reference_frames:
@@ -256,7 +256,7 @@ class VideoSession:
         if not tracks:
             return
         for frame_idx, features_TChw in self._feature_chunks():
-            logits = self.segmenter.decode(features_TChw, self.video, answers)
+            logits = self.segmenter.decode(features_TChw, frame_idx, self.video, answers)
             for row, i in enumerate(frame_idx):
                 for track, (mask_HW, score) in zip(tracks, _threshold(logits, row), strict=True):
                     track.add(i, mask_HW, score)

@@ -95,7 +95,7 @@ def test_every_call_is_passed_on_and_timed(clock):
     assert timed.name == "letters"
     assert timed.reason(timed, "abc", answer="!") == "ABC!"
     assert timed.encode_image("abcd") == "ABCD"
-    assert timed.decode("abcde", None, ()) == "ABCDE"
+    assert timed.decode("abcde", range(5), None, ()) == "ABCDE"
     clock.now += 7.0  # the session makes masks of what was decoded ...
     timed.chunk_done(1, 2)
     clock.now += 11.0  # ... and waits for the next frames

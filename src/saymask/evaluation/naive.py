@@ -23,7 +23,6 @@ from transformers.models.sam.modeling_sam import SamVisionAttention
 from saymask.evaluation.stopwatch import Stopwatch
 from saymask.models.videolisa import VideoLisaModel
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.models.visual import sparse_dense_tokens
 from saymask.records import Video
 
 
@@ -46,7 +45,7 @@ def naive_masks(video: Video, segmenter: VideoLisaSegmenter, queries: Sequence[s
             with stopwatch.stage("vision_tower"):
                 tokens_SPE = model.visual(tower_pixels_SChw)
             with stopwatch.stage("language_model"):
-                prompt_111C = _read_chat(segmenter, query, sparse_dense_tokens(tokens_SPE[None], dense_slots_1D))
+                prompt_111C = _read_chat(segmenter, query, model.lay_out(tokens_SPE[None], dense_slots_1D))
             with stopwatch.stage("image_encoder"):
                 features_1Chw = [model.mask_head.encode(pixels) for pixels in pixels_1Chw]
             with stopwatch.stage("mask_decoder"):

@@ -106,9 +106,9 @@ class TimedSegmenter:
         with self._stopwatch.stage("language_model"):
             return self._segmenter.reason(view, queries, template, answer)
 
-    def decode(self, features_TChw: Tensor, video: Video, answers: Sequence[Answer]) -> MaskLogits:
+    def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
         with self._stopwatch.stage("mask_decoder"):
-            logits = self._segmenter.decode(features_TChw, video, answers)
+            logits = self._segmenter.decode(features_TChw, frame_idx, video, answers)
         self._stopwatch.switch("masks")
         return logits
 

@@ -47,12 +47,12 @@ class AuxiliaryHeads(nn.Module):
         self.coarse_prompt = nn.Linear(width, channels)
         self.coarse_bias = nn.Parameter(torch.tensor(-3.0))
 
-    def forward(self, regions: RegionTargets, row_N: Tensor, tokens_BSPE: Tensor, seg_hidden_NE: Tensor, features_FChw: Tensor) -> Tensor:
-        """Sum of the four losses; `row_N` is the clip of each [SEG] state, `features_FChw` holds D frames of each of these clips."""
+    def forward(self, regions: RegionTargets, row_N: Tensor, tokens_BSPE: Tensor, seg_hidden_NDE: Tensor, features_FChw: Tensor) -> Tensor:
+        """Sum of the four losses; `row_N` are the clips with a [SEG], `seg_hidden_NDE` the state that segments each of their D frames."""
         num_masked = regions.coarse_targets_BDhw.shape[1]
         coarse_NDhw = torch.einsum(
-            "nc,ndchw->ndhw",
-            self.coarse_prompt(seg_hidden_NE) * features_FChw.shape[1] ** -0.5,
+            "ndc,ndchw->ndhw",
+            self.coarse_prompt(seg_hidden_NDE) * features_FChw.shape[1] ** -0.5,
             rearrange(features_FChw, "(n d) c h w -> n d c h w", d=num_masked),
         )
         coarse_Fhw = coarse_NDhw.flatten(0, 1).float() + self.coarse_bias
@@ -60,9 +60,9 @@ class AuxiliaryHeads(nn.Module):
         num_masks = len(targets_Fhw)
         coarse = mask_bce_loss(coarse_Fhw, targets_Fhw, num_masks) + 0.25 * mask_dice_loss(coarse_Fhw, targets_Fhw, num_masks)
 
-        target_words_NK = regions.target_words_BK[row_N]
-        known_N = target_words_NK.sum(1).gt(0).float()
-        target = soft_target_loss(self.target_words(seg_hidden_NE), _with_background(target_words_NK), known_N)
+        target_words_FK = regions.target_words_BK[row_N].repeat_interleave(num_masked, dim=0)
+        known_F = target_words_FK.sum(1).gt(0).float()
+        target = soft_target_loss(self.target_words(seg_hidden_NDE.flatten(0, 1)), _with_background(target_words_FK), known_F)
         tokens = _naming_loss(self.token_words(tokens_BSPE), regions.tower_words_BSPK)
         features_FhwC = rearrange(features_FChw, "f c h w -> f h w c")
         features = _naming_loss(self.feature_words(features_FhwC), regions.mask_words_BDhwK[row_N].flatten(0, 1))

@@ -7,7 +7,7 @@ templates and both `to_batch` (training) and `to_inputs` (inference), and a thin
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -48,7 +48,7 @@ class Answer:
         text: the answer as text.
         phrases: the noun phrases masks belong to, one per object.
         prompts_NKC: N objects, K prompt tokens each, valid on every frame.
-        frame_prompts: prompts valid on one frame only (ViLLa); empty for the others.
+        frame_prompts: prompts_NKC made for one frame each; any other frame is steered by those of the nearest. Empty = none are.
         own_frames: frames the family can segment itself; None = every frame.
         reference_frames: frames whose masks a tracker may trust.
         notes: chosen frames, votes, scores: shown in the result.
@@ -61,6 +61,17 @@ class Answer:
     own_frames: tuple[int, ...] | None = None
     frame_prompts: Mapping[int, Tensor] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def prompts_on(self, frame_idx: int) -> Tensor:
+        """The prompts that steer the mask decoder on a frame, prompts_NKC."""
+        if not self.frame_prompts:
+            return self.prompts_NKC
+        return self.frame_prompts[min(self.frame_prompts, key=lambda i: abs(i - frame_idx))]
+
+    def of_objects(self, rows: Sequence[int]) -> Answer:
+        """The same answer with these of its objects alone."""
+        frame_prompts = {i: prompts_NKC[rows] for i, prompts_NKC in self.frame_prompts.items()}
+        return replace(self, prompts_NKC=self.prompts_NKC[rows], frame_prompts=frame_prompts)
 
 
 class VideoView(Protocol):
@@ -110,8 +121,8 @@ class Segmenter(Protocol):
         """
         ...
 
-    def decode(self, features_TChw: Tensor, video: Video, answers: Sequence[Answer]) -> MaskLogits:
-        """Masks of all answers' objects (in order) on a chunk of frames; never looks at other frames."""
+    def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
+        """Masks of all answers' objects (in order) on the frames `frame_idx`, whose features are given; never looks at other frames."""
         ...
 
     def notice(self, video: Video) -> str | None:

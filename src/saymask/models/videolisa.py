@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -28,11 +28,12 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
+from saymask.lookup import suggest
 from saymask.models.auxiliary import AuxiliaryHeads, RegionTargets
 from saymask.models.mask_head import MaskHead
 from saymask.models.prompts import IGNORE_LABEL, IMAGE_TOKEN_ID, SYSTEM_PROMPT
 from saymask.models.splice import Spliced, splice
-from saymask.models.visual import VisualTokens, sparse_dense_tokens
+from saymask.models.visual import TOKEN_LAYOUTS, VisualTokens
 from saymask.models.visual_prefix import VisualPrefix
 from saymask.nn.losses import mask_bce_loss, mask_dice_loss
 from saymask.video.transforms import Geometry
@@ -49,6 +50,10 @@ class VideoLisaConfig(PreTrainedConfig):
         system_prompt: the chat's system text; empty = no system block.
         lm_loss_weight, bce_loss_weight, dice_loss_weight: weights of the three losses (paper 3.4: 1, 2, 0.5).
         aux_loss_weight: weight of the auxiliary losses of `AuxiliaryHeads`; 0 = no such heads (every released layout).
+        token_layout: how frames become the language model's tokens, a key of `TOKEN_LAYOUTS`; the paper's is sparse_dense.
+        token_per_frame: answer with one [SEG] for each dense frame, which segments that frame and those nearest to it; the paper's own
+            models answer with one for all (False).
+        frames_seen: "spread" over the video, or the "first" alone, as an image model would.
         lexicon: words seen in training; empty = not recorded.
         region_words: words that the auxiliary heads tell apart.
         domain_tag: container comment of the videos the model was trained on; other sources get a notice. Empty = any video.
@@ -71,6 +76,9 @@ class VideoLisaConfig(PreTrainedConfig):
         bce_loss_weight: float = 2.0,
         dice_loss_weight: float = 0.5,
         aux_loss_weight: float = 0.0,
+        token_layout: str = "sparse_dense",
+        token_per_frame: bool = False,
+        frames_seen: str = "spread",
         lexicon: list[str] | None = None,
         region_words: list[str] | None = None,
         domain_tag: str = "",
@@ -78,6 +86,10 @@ class VideoLisaConfig(PreTrainedConfig):
     ):
         if not 1 <= num_dense < num_sparse:
             raise ValueError(f"num_dense = {num_dense} must be at least 1 and less than num_sparse = {num_sparse}")
+        if token_layout not in TOKEN_LAYOUTS:
+            raise ValueError(f"unknown token_layout {token_layout!r}; {suggest(token_layout, list(TOKEN_LAYOUTS))}")
+        if frames_seen not in ("spread", "first"):
+            raise ValueError(f"frames_seen must be spread or first, got {frames_seen!r}")
         text_config = text_config if text_config is not None else {"model_type": "phi3"}
         self.text_config = AutoConfig.for_model(**text_config) if isinstance(text_config, dict) else text_config
         self.vision_config = CLIPVisionConfig(**vision_config) if isinstance(vision_config, dict) else vision_config or CLIPVisionConfig()
@@ -91,6 +103,9 @@ class VideoLisaConfig(PreTrainedConfig):
         self.bce_loss_weight = bce_loss_weight
         self.dice_loss_weight = dice_loss_weight
         self.aux_loss_weight = aux_loss_weight
+        self.token_layout = token_layout
+        self.token_per_frame = token_per_frame
+        self.frames_seen = frames_seen
         self.lexicon = lexicon or []
         self.region_words = region_words or []
         self.domain_tag = domain_tag
@@ -103,9 +118,10 @@ class VideoLisaConfig(PreTrainedConfig):
 
     @property
     def num_visual(self) -> int:
-        """V, the number of visual tokens in a chat: S pooled ones and all of the D dense frames."""
+        """V, the number of visual tokens in a chat."""
         side, patch = self.tower_size
-        return self.num_sparse + self.num_dense * (side // patch) ** 2
+        tokens_1SPE = torch.empty(1, self.num_sparse, (side // patch) ** 2, 0)
+        return TOKEN_LAYOUTS[self.token_layout](tokens_1SPE, torch.zeros(1, self.num_dense, dtype=torch.long)).shape[1]
 
     @property
     def mask_size(self) -> tuple[int, int]:
@@ -177,6 +193,10 @@ class VideoLisaModel(PreTrainedModel):
         if config.aux_loss_weight:
             self.aux_heads = AuxiliaryHeads(width, channels, len(config.region_words))
         self.post_init()
+
+    def lay_out(self, tokens_BSPE: Tensor, dense_slots_BD: Tensor) -> Tensor:
+        """Tokens of S frames, D of them dense -> what the language model reads of the video, visual_BVE."""
+        return TOKEN_LAYOUTS[self.config.token_layout](tokens_BSPE, dense_slots_BD)
 
     def read_prefix(self, opening_ids_P: Tensor, visual_1VE: Tensor) -> VisualPrefix:
         """Read what stands before every query: the chat's opening and the visual tokens."""
@@ -254,6 +274,7 @@ class VideoLisaModel(PreTrainedModel):
         geometries: Sequence[Geometry],
         is_absent_B: Tensor,
         regions: RegionTargets | None = None,
+        seg_index_BD: Tensor | None = None,
     ) -> VideoLisaOutput:
         """One training step's losses.
 
@@ -264,19 +285,24 @@ class VideoLisaModel(PreTrainedModel):
             targets, geometries: per clip, the supervised frames' true masks DHW (float, 0 or 1) at video size, and how they were resized.
             is_absent_B: nothing matches the query: an empty target that counts for BCE only.
             regions: truth for the auxiliary losses.
+            seg_index_BD: which of its chat's [SEG] segments a supervised frame; None = all chats have one for all frames.
         """
         clips, num_masked = mask_pixels_BDChw.shape[:2]
         tokens_SPE = self.visual(rearrange(tower_pixels_BSChw, "b s c h w -> (b s) c h w"))
         tokens_BSPE = rearrange(tokens_SPE, "(b s) p e -> b s p e", b=clips)
-        hidden_BLE, spliced = self.hidden_states(input_ids_BI, sparse_dense_tokens(tokens_BSPE, dense_slots_BD))
+        hidden_BLE, spliced = self.hidden_states(input_ids_BI, self.lay_out(tokens_BSPE, dense_slots_BD))
         lm_loss = self._lm_loss(hidden_BLE, spliced.labels(labels_BI))
 
         seg_hidden_NE, row_N = self.seg_hidden(input_ids_BI, hidden_BLE, spliced)
         if len(row_N) == 0:
             return VideoLisaOutput(loss=self.config.lm_loss_weight * lm_loss, lm_loss=lm_loss)
+        row_N = row_N.unique_consecutive()  # from here on N are the chats that say [SEG]; all say it K times
+        seg_hidden_NKE = rearrange(seg_hidden_NE, "(n k) e -> n k e", n=len(row_N))
+        index_BD = row_N.new_zeros(clips, num_masked) if seg_index_BD is None else seg_index_BD
+        seg_hidden_NDE = seg_hidden_NKE.gather(1, index_BD[row_N, :, None].expand(-1, -1, seg_hidden_NE.shape[-1]))
         rows = row_N.tolist()
         features_FChw = self.mask_head.encode(rearrange(mask_pixels_BDChw[row_N], "n d c h w -> (n d) c h w"))
-        prompts_F11C = repeat(self.prompt_projector(seg_hidden_NE), "n c -> (n d) 1 1 c", d=num_masked)
+        prompts_F11C = rearrange(self.prompt_projector(seg_hidden_NDE), "n d c -> (n d) 1 1 c")
         lowres_NDhw = rearrange(self.mask_head.decode(features_FChw, prompts_F11C), "(n d) 1 h w -> n d h w", d=num_masked)
 
         # Clips of one size go through the loss together; num_masks is the whole batch's, so the split changes nothing.
@@ -294,7 +320,7 @@ class VideoLisaModel(PreTrainedModel):
         loss = config.lm_loss_weight * lm_loss + config.bce_loss_weight * bce + config.dice_loss_weight * dice
         aux = None
         if regions is not None and config.aux_loss_weight:
-            aux = self.aux_heads(regions, row_N, tokens_BSPE, seg_hidden_NE, features_FChw)
+            aux = self.aux_heads(regions, row_N, tokens_BSPE, seg_hidden_NDE, features_FChw)
             loss = loss + config.aux_loss_weight * aux
         return VideoLisaOutput(loss=loss, lm_loss=lm_loss, mask_bce_loss=bce, mask_dice_loss=dice, aux_loss=aux)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,10 +16,20 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from saymask.models.auxiliary import RegionTargets
-from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, IGNORE_LABEL, SEG_TOKEN, answer_labels, chat, encode, forced_answer, phrase
+from saymask.models.prompts import (
+    ABSENT_ANSWER,
+    IGNORE_LABEL,
+    SEG_TOKEN,
+    TRAINING_EXPLANATORY_REQUESTS,
+    answer_labels,
+    chat,
+    encode,
+    forced_answer,
+    phrase,
+)
 from saymask.models.videolisa import VideoLisaConfig
-from saymask.records import Sample
-from saymask.video.sampling import SparseDense, jittered, sparse_dense
+from saymask.records import Expression, Sample
+from saymask.video.sampling import ClipSampler, SparseDense, jittered_at_test_slots, sparse_dense
 from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_tower, longest_side
 
 TOWER_MEAN, TOWER_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -34,6 +44,7 @@ class Clip:
         sparse_frame_idx, sparse_frames: S frames the language model sees, uint8 SHWC.
         dense_slots: which D of them keep all their tokens.
         masked_frame_idx, masked_frames, masks: the supervised frames, uint8 DHWC, and their true masks, bool DHW.
+        seg_index: which of the answer's [SEG] segments each supervised frame.
     """
 
     sparse_frame_idx: np.ndarray
@@ -42,6 +53,7 @@ class Clip:
     masked_frame_idx: np.ndarray
     masked_frames: np.ndarray
     masks: np.ndarray
+    seg_index: np.ndarray
 
 
 class VideoLisaProcessor:
@@ -50,13 +62,22 @@ class VideoLisaProcessor:
     Args:
         tokenizer: must know `[SEG]` as one token.
         config: the model's numbers.
-        num_supervised: frames per clip that get a mask loss in training, drawn from the clip's S frames; None = the D dense frames (paper).
+        num_supervised: frames per clip that get a mask loss in training, drawn from the clip's S frames, or from those with
+            a [SEG] of their own; None = the D dense frames (paper).
+        clip_sampler: chooses the frames of training clips.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: VideoLisaConfig, num_supervised: int | None = None):
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        config: VideoLisaConfig,
+        num_supervised: int | None = None,
+        clip_sampler: ClipSampler = jittered_at_test_slots,
+    ):
         self.tokenizer = tokenizer
         self.config = config
         self.num_supervised = num_supervised
+        self.clip_sampler = clip_sampler
         seg_ids = tokenizer(SEG_TOKEN, add_special_tokens=False).input_ids
         if seg_ids[-1] != config.seg_token_id:
             raise ValueError(f"the tokenizer gives {SEG_TOKEN} the id {seg_ids[-1]}, the model expects {config.seg_token_id}")
@@ -75,6 +96,15 @@ class VideoLisaProcessor:
     def decode_answer(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's tokens; `[SEG]` stays visible."""
         return cast(str, self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
+
+    @property
+    def num_seg(self) -> int:
+        """How many [SEG] an answer about one target has."""
+        return self.config.num_dense if self.config.token_per_frame else 1
+
+    def forced_answer(self, template: str = "auto") -> str:
+        """The answer that is given with a question, or taught: one that says there is a target."""
+        return forced_answer(template).replace(SEG_TOKEN, " ".join([SEG_TOKEN] * self.num_seg))
 
     def _encode(self, text: str) -> list[int]:
         return encode(text, lambda chunk: self.tokenizer(chunk).input_ids, cast(int | None, self.tokenizer.bos_token_id))
@@ -104,7 +134,8 @@ class VideoLisaProcessor:
 
     def choose_frames(self, num_frames: int) -> SparseDense:
         """The frames the language model sees of a video; an image is a video of one frame."""
-        return sparse_dense(num_frames, self.config.num_sparse, self.config.num_dense)
+        chosen = sparse_dense(num_frames, self.config.num_sparse, self.config.num_dense)
+        return replace(chosen, sparse_frame_idx=np.zeros_like(chosen.sparse_frame_idx)) if self.config.frames_seen == "first" else chosen
 
     def to_inputs(self, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> Tensor:
         """Chats with the forced answer, or ("generate") ending where the model's own begins, right-padded -> input_ids_BI."""
@@ -112,7 +143,7 @@ class VideoLisaProcessor:
         if answer == "generate":
             rows = [self.encode_question(question) for question in questions]
         else:
-            rows = [self.encode_chat(question, forced_answer(template))[0] for question in questions]
+            rows = [self.encode_chat(question, self.forced_answer(template))[0] for question in questions]
         return self._pad(rows, self._pad_id)
 
     @property
@@ -129,13 +160,12 @@ class VideoLisaProcessor:
     def to_batch(self, samples: Sequence[Sample], rng: np.random.Generator) -> dict[str, Any]:
         """Training batch for `VideoLisaModel.forward`.
 
-        Half of the samples without a target affirm with an empty mask, half answer that there is no such object (no [SEG], no mask).
+        Half of the samples without a target affirm with an empty mask, half answer that there is no such object (no [SEG], no mask). Where
+        the dataset knows an answer in words, it is taught after the mask's, or instead of it.
         """
         chats, clips = [], []
         for sample in samples:
-            absent = not sample.expression.obj_ids
-            answer = ABSENT_ANSWER if absent and rng.random() < 0.5 else FORCED_ANSWER
-            chats.append(self.encode_chat(phrase(sample.expression.text, is_sentence=sample.expression.is_sentence), answer))
+            chats.append(self.encode_chat(*self._turn(sample.expression, rng)))
             clips.append(self._clip(sample, rng))
         batch: dict[str, Any] = {
             "input_ids_BI": self._pad([ids for ids, _ in chats], self._pad_id),
@@ -147,19 +177,33 @@ class VideoLisaProcessor:
         masked = [self.mask_pixels(clip.masked_frames) for clip in clips]
         batch["mask_pixels_BDChw"] = torch.stack([pixels for pixels, _ in masked])
         batch["geometries"] = [geometry for _, geometry in masked]
+        if self.config.token_per_frame:
+            batch["seg_index_BD"] = torch.stack([torch.from_numpy(clip.seg_index) for clip in clips])
         batch["targets"] = [torch.from_numpy(clip.masks).float() for clip in clips]
         if self.config.aux_loss_weight and all(sample.regions is not None for sample in samples):
             batch["regions"] = self._region_targets(samples, clips)
         return batch
 
+    def _turn(self, expression: Expression, rng: np.random.Generator) -> tuple[str, str]:
+        """Question and answer."""
+        question = phrase(expression.text, is_sentence=expression.is_sentence)
+        if expression.obj_ids and expression.answer:
+            request = TRAINING_EXPLANATORY_REQUESTS[rng.integers(len(TRAINING_EXPLANATORY_REQUESTS))]
+            return f"{expression.text.strip()} {request}", f"{self.forced_answer()} {expression.answer}"
+        if expression.answer:
+            return phrase(expression.text, "raw"), expression.answer
+        if not expression.obj_ids and rng.random() < 0.5:
+            return question, ABSENT_ANSWER
+        return question, self.forced_answer()
+
     def _clip(self, sample: Sample, rng: np.random.Generator) -> Clip:
         """One clip's frames: S for the tower, D of their slots, and the supervised ones with their masks."""
-        num_sparse, num_dense = self.config.num_sparse, self.config.num_dense
-        chosen = jittered(sample.video.num_frames, num_sparse, num_dense, rng)
-        # The slots seen with all tokens are those of test time; only the frames that fill them are random.
-        dense_slots = sparse_dense(num_sparse, num_sparse, num_dense).dense_slots
+        num_sparse = self.config.num_sparse
+        chosen = self.clip_sampler(sample.video.num_frames, num_sparse, self.config.num_dense, rng)
+        dense_slots = chosen.dense_slots
         sparse_frames = sample.video.frames(chosen.sparse_frame_idx.tolist())
-        slots = dense_slots if self.num_supervised is None else np.sort(rng.choice(num_sparse, self.num_supervised, replace=False))
+        candidates = dense_slots if self.config.token_per_frame else np.arange(num_sparse)
+        slots = dense_slots if self.num_supervised is None else np.sort(rng.choice(candidates, self.num_supervised, replace=False))
         masked_frame_idx = chosen.sparse_frame_idx[slots]
         return Clip(
             sparse_frame_idx=chosen.sparse_frame_idx,
@@ -168,6 +212,7 @@ class VideoLisaProcessor:
             masked_frame_idx=masked_frame_idx,
             masked_frames=sparse_frames[slots],
             masks=sample.masks_THW[masked_frame_idx],
+            seg_index=np.searchsorted(dense_slots, slots) if self.config.token_per_frame else np.zeros_like(slots),
         )
 
     def _region_targets(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> RegionTargets:

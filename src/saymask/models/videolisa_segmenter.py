@@ -14,10 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, VideoView
-from saymask.models.prompts import check_answer_mode, forced_answer
+from saymask.models.prompts import check_answer_mode
 from saymask.models.videolisa import Generated, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.visual import sparse_dense_tokens
 from saymask.models.visual_prefix import VisualPrefix, split_at_video
 from saymask.records import Video
 from saymask.video.sampling import SparseDense
@@ -65,27 +64,33 @@ class VideoLisaSegmenter:
                 texts.update(zip(members, (self.processor.decode_answer(one.token_ids) for one in written), strict=True))
                 seg_states.update(zip(members, (one.seg_hidden_NE for one in written), strict=True))
             else:
-                texts.update(dict.fromkeys(members, forced_answer(template)))
+                texts.update(dict.fromkeys(members, self.processor.forced_answer(template)))
                 seg_states.update(zip(members, self._force_answers(prefix, group), strict=True))
-        dense_frames = tuple(dict.fromkeys(chosen.dense_frame_idx.tolist()))
-        answers = []
-        for i, query in enumerate(queries):
-            prompts_N1C = self.model.prompt_projector(seg_states[i])[:, None]
-            answers.append(Answer(texts[i], (query,) * len(prompts_N1C), prompts_N1C, reference_frames=dense_frames))
-        return answers
+        return [self._answer(query, texts[i], seg_states[i], chosen) for i, query in enumerate(queries)]
+
+    def _answer(self, query: str, text: str, seg_hidden_KE: Tensor, chosen: SparseDense) -> Answer:
+        """One object per [SEG]; or, where a model has one [SEG] per dense frame, one object for all of them."""
+        prompts_K1C = self.model.prompt_projector(seg_hidden_KE)[:, None]
+        frame_idx = chosen.dense_frame_idx.tolist()
+        dense_frames = tuple(dict.fromkeys(frame_idx))
+        if not (self.config.token_per_frame and len(prompts_K1C)):
+            return Answer(text, (query,) * len(prompts_K1C), prompts_K1C, dense_frames)
+        frame_prompts = {i: prompts_1C[None] for i, prompts_1C in zip(frame_idx, prompts_K1C, strict=False)}
+        return Answer(text, (query,), prompts_K1C[:1], tuple(frame_prompts), frame_prompts=frame_prompts)
 
     def _read_video(self, view: VideoView, chosen: SparseDense, opening_ids_P: Tensor) -> VisualPrefix:
         """What every query about this video begins with."""
         tokens_SPE = view.vision_tokens(chosen.sparse_frame_idx.tolist())
         dense_slots_1D = torch.from_numpy(chosen.dense_slots)[None].to(tokens_SPE.device)
-        return self.model.read_prefix(opening_ids_P.to(tokens_SPE.device), sparse_dense_tokens(tokens_SPE[None], dense_slots_1D))
+        return self.model.read_prefix(opening_ids_P.to(tokens_SPE.device), self.model.lay_out(tokens_SPE[None], dense_slots_1D))
 
     def _force_answers(self, prefix: VisualPrefix, suffixes: Sequence[Tensor]) -> list[Tensor]:
-        """The answer is given; the state that predicts its [SEG], as seg_hidden_1E for each row."""
+        """The answer is given; the states that predict its K [SEG], as seg_hidden_KE for each row."""
         hidden_BJE, _ = self.model.read_suffix(prefix, pad_sequence(list(suffixes), batch_first=True).to(self.model.device))
         # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
-        seg_at = [int((ids_J == self.config.seg_token_id).nonzero()[-1]) for ids_J in suffixes]
-        return [hidden_BJE[row, at - 1 : at] for row, at in enumerate(seg_at)]
+        num_seg = self.processor.num_seg
+        seg_at_K = [(ids_J == self.config.seg_token_id).nonzero()[-num_seg:, 0] for ids_J in suffixes]
+        return [hidden_BJE[row, at_K - 1] for row, at_K in enumerate(seg_at_K)]
 
     def _write_answers(self, prefix: VisualPrefix, suffixes: Sequence[Tensor]) -> list[Generated]:
         """The model's own words, with a state for every [SEG] it says."""
@@ -101,9 +106,8 @@ class VideoLisaSegmenter:
             )
 
     @torch.inference_mode()
-    def decode(self, features_TChw: Tensor, video: Video, answers: Sequence[Answer]) -> MaskLogits:
-        prompts_NKC = torch.cat([answer.prompts_NKC for answer in answers])
-        prompts_TNKC = prompts_NKC[None].expand(len(features_TChw), -1, -1, -1)
+    def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
+        prompts_TNKC = torch.stack([torch.cat([answer.prompts_on(i) for answer in answers]) for i in frame_idx])
         lowres_TNhw = self.model.mask_head.decode(features_TChw, prompts_TNKC)
         return MaskLogits(lowres_TNhw, self.processor.geometry(video.height, video.width))
 

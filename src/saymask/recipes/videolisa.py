@@ -58,6 +58,8 @@ TOY_MODEL: dict[str, Any] = {
     "system_prompt": "",
     "aux_loss_weight": 1.0,
     "domain_tag": "saymask-toyworld",
+    # On a CPU the backward pass of fused attention is the slower one for sequences this short.
+    "attn_implementation": {"text_config": "eager", "vision_config": "eager"},
 }
 
 
@@ -77,4 +79,24 @@ def videolisa_toy() -> VideoLisaToyConfig:
         batch_size=32,
         num_supervised=1,
         workers=1,
+    )
+
+
+def videolisa_toy_more() -> VideoLisaToyConfig:
+    """The bundled model's second stage: a finished `videolisa_toy` goes on, with a fourth dense frame and more of what it finds hard.
+
+    Command: `saymask train videolisa_toy_more init_from=runs/toy/model -o runs/toy-more`. Figures and cost: the model card.
+    """
+    lagging = {"attribute": 1, "knowledge": 1, "plural": 1, "absent": 1.5, "spatial": 2, "motion": 2, "compare": 1.5, "event": 2.5}
+    return VideoLisaToyConfig(
+        model={**TOY_MODEL, "num_dense": 4},
+        data=ToyDataConfig(phases=(Phase(until=1, mix=lagging),)),
+        init_from="runs/toy/model",
+        optim=OptimConfig(lr=1e-3),
+        seed=1,
+        steps=6000,
+        batch_size=32,
+        num_supervised=1,
+        workers=1,
+        save_every=250,
     )

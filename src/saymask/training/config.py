@@ -89,12 +89,14 @@ class VideoLisaToyConfig(TrainConfig):
 
     Args:
         model: keyword arguments of `VideoLisaConfig`; the tokenizer's numbers are filled in by the run.
+        init_from: name or folder of a model whose weights and tokenizer the run begins with; None = random weights, a new tokenizer.
         num_supervised: frames per clip with a mask loss; None = the D dense frames, as in the paper.
     """
 
     kind: Literal["videolisa_toy"] = "videolisa_toy"
     model: dict[str, Any]
     data: ToyDataConfig
+    init_from: str | None = None
     vocab_size: int = Field(default=640, gt=300)
     tokenizer_sentences: int = Field(default=8000, gt=0)
     num_supervised: int | None = Field(default=None, ge=1)

@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerBase
 
 from saymask.data.toyworld import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
 from saymask.errors import ConfigError
-from saymask.models.checkpoints import save_model
+from saymask.models.auxiliary import AUX_PREFIX
+from saymask.models.checkpoints import load_model, save_model
 from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
+from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.runtime import Runtime
 from saymask.training.config import VideoLisaToyConfig
 from saymask.training.task import Task
 from saymask.training.tokenizer import train_tokenizer
@@ -40,14 +45,14 @@ class QuestionBatches(Dataset[dict[str, Any]]):
 
 
 def build(config: VideoLisaToyConfig) -> Task:
-    """A fresh model with a tokenizer trained on the toy world's sentences.
+    """A model to train, fresh or begun from another one's weights.
 
     Raises:
-        ConfigError: numbers no model can be built from.
+        ConfigError: numbers no model can be built from, or not those of the weights it is to begin with.
+        UnknownName, CheckpointError: there are no such weights.
     """
-    sentences = corpus(config.tokenizer_sentences)
-    chats = (chat(phrase(text), answer, config.model["system_prompt"]) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER))
-    tokenizer = train_tokenizer(chats, config.vocab_size)
+    base = _base(config.init_from) if config.init_from is not None else None
+    tokenizer = base.processor.tokenizer if base else _fresh_tokenizer(config)
     values = {**config.model, "seg_token_id": tokenizer.convert_tokens_to_ids("[SEG]")}
     values["text_config"] = {
         **values["text_config"],
@@ -61,9 +66,29 @@ def build(config: VideoLisaToyConfig) -> Task:
     try:
         model_config = VideoLisaConfig(**values)
         model = VideoLisaModel(model_config)
+        if base:
+            # Auxiliary heads are never saved, so these begin anew.
+            model.load_state_dict(base.model.state_dict() | _auxiliary(model))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no model can be built from these numbers ({error}); check the model.* overrides") from None
     if config.num_supervised is not None and config.num_supervised > model_config.num_sparse:
         raise ConfigError(f"num_supervised = {config.num_supervised}: a clip has only {model_config.num_sparse} frames (model.num_sparse)")
     processor = VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
     return Task(model, QuestionBatches(config, processor), partial(save_model, model, processor))
+
+
+def _fresh_tokenizer(config: VideoLisaToyConfig) -> PreTrainedTokenizerBase:
+    sentences = corpus(config.tokenizer_sentences)
+    chats = (chat(phrase(text), answer, config.model["system_prompt"]) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER))
+    return train_tokenizer(chats, config.vocab_size)
+
+
+def _base(name_or_path: str) -> VideoLisaSegmenter:
+    base = load_model(name_or_path, Runtime.choose("cpu", "float32"))
+    if not isinstance(base, VideoLisaSegmenter):
+        raise ConfigError(f"init_from = {name_or_path}: not a VideoLISA model")
+    return base
+
+
+def _auxiliary(model: VideoLisaModel) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if name.startswith(AUX_PREFIX)}
