@@ -25,6 +25,7 @@ TRACKERS: dict[str, str] = {
 }
 DATASETS: dict[str, str] = {
     "toyworld": "saymask.data.toyworld:load_toyworld",
+    "folder": "saymask.data.folder:load_folder_dataset",
     "reasonvos": "saymask.data.reason_vos:load_reasonvos",
     "mevis": "saymask.data.ref_video:load_mevis",
     "mevis-v2": "saymask.data.ref_video:load_mevis_v2",
@@ -35,12 +36,21 @@ DATASETS: dict[str, str] = {
     "refcoco": "saymask.data.refcoco:load_refcoco",
     "refcoco+": "saymask.data.refcoco:load_refcoco_plus",
     "refcocog": "saymask.data.refcoco:load_refcocog",
+    "refclef": "saymask.data.refcoco:load_refclef",
     "lv-vis": "saymask.data.vos:load_lv_vis",
     "youtube-vos": "saymask.data.vos:load_youtube_vos",
+    "ade20k": "saymask.data.sem_seg:load_ade20k",
+    "coco-stuff": "saymask.data.sem_seg:load_coco_stuff",
+    "paco-lvis": "saymask.data.part_seg:load_paco_lvis",
+    "pascal-part": "saymask.data.part_seg:load_pascal_part",
+    "llava-vqa": "saymask.data.vqa:load_llava_vqa",
 }
 RECIPES: dict[str, str] = {
     "videolisa_toy": "saymask.recipes.videolisa:videolisa_toy",
     "videolisa_toy_more": "saymask.recipes.videolisa:videolisa_toy_more",
+    "videolisa_phi3": "saymask.recipes.videolisa_tuning:videolisa_phi3",
+    "finetune": "saymask.recipes.videolisa_tuning:finetune",
+    "videolisa_toy_ablation": "saymask.recipes.videolisa:videolisa_toy_ablation",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",
 }
 WRITERS: dict[str, str] = {

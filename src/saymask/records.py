@@ -229,13 +229,18 @@ Masks = np.ndarray | Callable[[], np.ndarray]
 
 @dataclass(frozen=True)
 class Expression:
-    """A dataset's sentence. `obj_ids` empty = nothing in the video matches. Tags: family, type_id, source, short/long."""
+    """A dataset's sentence. `obj_ids` empty = nothing in the video matches. Tags: family, type_id, source, short/long.
+
+    `answer`, where a dataset knows it, is what is to be said in words: beside the mask or, with `obj_ids` empty, instead of one. It holds
+    no `[SEG]` and no template: how masks are asked for and announced is the family's to word.
+    """
 
     exp_id: str
     text: str
     obj_ids: tuple[int, ...]
     is_sentence: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    answer: str | None = None
 
 
 @dataclass(frozen=True)

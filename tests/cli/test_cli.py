@@ -68,14 +68,14 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         stage.during_load()
         return FakeSegmenter()
 
-    def train(config, out_dir, resume, runtime, progress):
+    def train(config, out_dir, resume, runtime, progress=lambda done, steps, label: None):
         stage.calls.append(("train", config, out_dir, resume, runtime.device))
-        progress(1, 2, {"loss": 0.5})
+        progress(1, 2, "loss 0.500")
         stage.during_train()
         return out_dir / "model"
 
     def require_resumable(out_dir):
-        if not (out_dir / "state.pt").exists():
+        if not (out_dir / "train.json").exists():
             raise ConfigError(f"{out_dir}: nothing to resume")
 
     def predict(exam, candidate, folder, shard, resume, progress):
@@ -585,9 +585,18 @@ def test_train_runs_the_recipe_with_its_overrides_in_a_folder_of_its_own(stage, 
 
 def test_train_resumes_in_the_very_folder(stage, small_recipe):
     Path("run").mkdir()
-    Path("run/state.pt").write_bytes(b"")
+    Path("run/train.json").write_text("{}")
     saymask("train", "small", "-o", "run", "--resume", "--device", "cpu")
     assert stage.calls == [("train", SmallConfig(), Path("run"), True, "cpu")]
+
+
+def test_only_the_first_of_several_processes_talks_and_chooses_the_folder(stage, small_recipe, monkeypatch):
+    Path("runs/small").mkdir(parents=True)
+    Path("runs/small/train.json").write_text("{}")
+    monkeypatch.setenv("RANK", "1")
+    result = saymask("train", "small", "--device", "cpu")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert stage.calls == [("train", SmallConfig(), Path("runs/small"), False, "cpu")]
 
 
 def test_a_stopped_training_says_how_to_go_on(stage, small_recipe):

@@ -1,7 +1,7 @@
 """`saymask data check`: readable lines, exit codes, and where it looks."""
 
 import pytest
-from dataset_trees import build_mevis, build_mevis_v2, build_reasonvos
+from dataset_trees import build_folder, build_mevis, build_mevis_v2, build_reasonvos
 from typer.testing import CliRunner
 
 from saymask.cli import data
@@ -44,6 +44,20 @@ def test_a_problem_is_one_line_with_path_and_remedy_and_exits_with_1(tmp_path):
         f"ok       valid_u: {root / 'valid_u' / 'meta_expressions.json'}: 2 videos, 3 expressions",
         f"problem  valid_u: {frame}: no such frame; 1 of the 3 frames of bird are missing, unpack the archive of the frames again",
         "1 problem found",
+    ]
+
+
+def test_own_data_is_checked_by_the_same_command(tmp_path):
+    root = build_folder(tmp_path)
+    assert run("folder", root).exit_code == 0
+    (root / "sentences.csv").write_text("video,objects,sentence\nclip,7,it\nclap,1,it\n")
+    result = run("folder", root)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        f"problem  sentences: {root / 'videos' / 'clap'}: not found, but {root / 'sentences.csv'} line 3 names it; did you mean 'clip'?",
+        f"problem  sentences: {root / 'sentences.csv'} line 2: no object '7' in {root / 'masks.json'}; known: 1, 2, block 1, block 2",
+        f"ok       videos: {root / 'videos' / 'still.jpg'}: no sentence is about it, it is not used",
+        "2 problems found",
     ]
 
 

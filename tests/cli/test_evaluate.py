@@ -34,14 +34,14 @@ def test_predictions_and_results_lie_in_one_folder():
     result = evaluate("--predictor", "oracle")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        "oracle           J&F      J      F      R  N-acc  T-acc  J&F by instance",
-        "all            100.0  100.0  100.0  100.0  100.0  100.0            100.0",
-        "referring      100.0  100.0  100.0  100.0      -  100.0                -",
-        "reasoning      100.0  100.0  100.0  100.0      -  100.0            100.0",
-        "hallucination  100.0  100.0  100.0  100.0  100.0      -                -",
-        "UVO            100.0  100.0  100.0  100.0  100.0  100.0            100.0",
-        "MOSE           100.0  100.0  100.0  100.0      -  100.0                -",
-        "overall *      100.0  100.0  100.0  100.0      -      -                -",
+        "oracle           J&F      J      F      R  N-acc  T-acc  J&F per instance",
+        "all            100.0  100.0  100.0  100.0  100.0  100.0             100.0",
+        "referring      100.0  100.0  100.0  100.0      -  100.0                 -",
+        "reasoning      100.0  100.0  100.0  100.0      -  100.0             100.0",
+        "hallucination  100.0  100.0  100.0  100.0  100.0      -                 -",
+        "UVO            100.0  100.0  100.0  100.0  100.0  100.0             100.0",
+        "MOSE           100.0  100.0  100.0  100.0      -  100.0                 -",
+        "overall *      100.0  100.0  100.0  100.0      -      -                 -",
         "* as the benchmark's authors define it",
         "wrote saymask-out/eval-revos-valid/results.json",
     ]
@@ -91,11 +91,58 @@ def test_predictions_of_others_are_scored_into_a_folder_of_their_own():
     shutil.copytree("out/predictions", "theirs")
     Path("theirs/MOSE/4f/0.json").unlink()
     result = evaluate("--score-only", "theirs", "-o", "scores")
-    assert result.stdout.splitlines()[-2:] == [
-        "files: 1 of 4 predictions failed and count as 0; results.json says why",
+    assert result.stdout.splitlines()[-3:] == [
+        "files: 1 of 4 predictions are missing or failed; they count as 0",
+        "  the first: theirs/MOSE/4f/0.json: no prediction; predict it with --resume",
         "wrote scores/results.json",
     ]
     assert os.listdir("scores") == ["results.json"] and "results.json" not in os.listdir("theirs")
+
+
+def test_predictions_that_only_a_server_can_score_are_an_end_in_themselves(tmp_path):
+    root = TREES["mevis"].build(tmp_path)
+
+    def mevis(split: str, *args: object) -> Result:
+        return CliRunner().invoke(app, ["eval", "mevis", "--split", split, "--root", str(root), *map(str, args)])
+
+    assert mevis("valid_u", "--predictor", "empty", "-o", "scored").stdout.splitlines()[-1] == "wrote scored/results.json"
+    result = mevis("valid", "--predictor", "empty", "-o", "out")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "wrote the predictions to out",
+        "the true masks of mevis valid are not public; a server scores them",
+        f"pack them for it: saymask submission mevis out -o mevis.zip --root {root}",
+    ]
+    assert sorted(os.listdir("out")) == ["config.json", "predictions"]
+    part = mevis("valid", "--predictor", "empty", "-o", "parts", "--shard", "1/2")
+    assert part.stdout.splitlines()[-1].startswith("when all parts are there, pack them for it: saymask submission mevis parts ")
+
+    shutil.rmtree(root / "valid/JPEGImages/bird")
+    failed = mevis("valid", "--predictor", "empty", "-o", "failed")
+    assert failed.exit_code == 0
+    assert failed.stderr == "2 of them failed; their files say why, and the same command with -o failed --resume tries them again\n"
+
+
+@pytest.mark.parametrize("options", [["--score-only", "."], ["--predictor", "oracle"], ["--predictor", "first_frame_held"]])
+def test_what_needs_the_truth_is_refused_where_it_is_not_public(options):
+    result = CliRunner().invoke(app, ["eval", "mevis", "--split", "valid", *options])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "saymask: error: the true masks of mevis valid are not public, so nothing can be scored here; predict with -m MODEL, then pack the "
+        "predictions for the benchmark's server with `saymask submission mevis DIR -o mevis.zip`\n",
+    )
+
+
+def test_what_the_dataset_had_to_leave_out_is_said(tmp_path):
+    root = TREES["reasonseg"].build(tmp_path)
+    result = CliRunner().invoke(app, ["eval", "reasonseg", "--split", "val", "--root", str(root), "--predictor", "oracle", "-o", "out"])
+    (left_out,) = json.loads(Path("out/results.json").read_text())["left_out"]
+    assert left_out.endswith(": no polygon around the answer")
+    assert result.stdout.splitlines()[-3:] == [
+        "1 entries of the dataset cannot be scored and are left out",
+        f"  the first: {left_out}",
+        "wrote out/results.json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +173,23 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch):
     result = evaluate("--predictor", "oracle", "-o", "out")
     assert result.exit_code == 130
     assert result.stderr.splitlines()[0] == "the predictions so far are in out; go on with the same command and -o out --resume"
+
+
+def test_the_released_protocol_words_questions_as_its_script(tmp_path):
+    root = TREES["reasonvos"].build(tmp_path)
+
+    def wording(*options: str) -> str | None:
+        out = f"out{len(os.listdir())}"
+        command = ["eval", "reasonvos", "--root", str(root), "-m", "toy", "--limit", "1", "--shard", "1/1", "-o", out, *options]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        return json.loads((Path(out) / "config.json").read_text())["template"]
+
+    assert wording() == "auto"
+    assert wording("--protocol", "videolisa-release") == "videolisa-reason-vos"
+    assert wording("--protocol", "videolisa-release", "--template", "raw") == "raw"
+
+
+def test_a_mistyped_wording_is_refused():
+    result = evaluate("--template", "row")
+    assert (result.exit_code, result.stderr) == (2, "saymask: error: unknown template 'row'; did you mean 'raw'?\n")

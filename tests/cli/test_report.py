@@ -4,7 +4,7 @@ import json
 import zipfile
 
 import pytest
-from dataset_trees import build_mevis
+from dataset_trees import build_mevis, write_label_maps
 from typer.testing import CliRunner
 
 from saymask.cli.main import app
@@ -59,6 +59,7 @@ def test_without_the_dataset_the_report_says_why_it_has_no_pictures(results):
     assert result.exit_code == 0
     assert result.stderr.startswith("no pictures: nothing says where mevis lies; give its folder")
     text = (results.parents[1] / "elsewhere" / "report.md").read_text(encoding="utf-8")
+    assert result.stderr.endswith("; --root names the dataset's folder, --predictions that of the predictions\n")
     assert "No pictures: nothing says where mevis lies" in text
     assert "](pictures/" not in text
 
@@ -69,12 +70,18 @@ def test_predictions_may_lie_elsewhere(results, root, tmp_path):
     assert "no pictures: " not in run("report", results, "--root", root, "--predictions", moved).stderr
 
 
+def test_the_folder_of_an_evaluation_stands_for_its_results(results, root):
+    assert run("report", results.parent, "--root", root).stdout == "wrote run/report/report.html and run/report/report.md\n"
+    assert run("report", root).stderr.startswith(f"saymask: error: {root / 'results.json'}: cannot be read as results (No such file")
+
+
 def test_what_is_not_results_is_one_line_and_leaves_no_folder(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps({"dataset": "mevis"}))
     result = run("report", "results.json")
     assert result.exit_code == 1
     assert result.stderr == (
-        "saymask: error: results.json: not the results of `saymask eval`, 'limit' is missing; give the results.json that it has written\n"
+        "saymask: error: results.json: not the results of `saymask eval`, 'left_out' is missing; "
+        "give the results.json that it has written\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
@@ -102,7 +109,19 @@ def test_an_incomplete_folder_is_no_submission(root, tmp_path):
     assert not (tmp_path / "mevis.zip").exists()
 
 
-def test_a_dataset_that_is_scored_here_has_no_server():
+def test_label_maps_of_unknown_objects_are_no_predictions(root, tmp_path):
+    """The numbers that mean an expression's objects are as secret as its masks; read as such, every mask would be empty."""
+    write_label_maps(tmp_path / "run/bird", ["00000", "00001", "00002"], (1,))
+    result = run("submission", "mevis", "run", "-o", "mevis.zip", "--root", root)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "saymask: error: run: no prediction for any of the 3 expressions of mevis valid; expected e.g. bird/0.json"
+    )
+    assert not (tmp_path / "mevis.zip").exists()
+
+
+def test_a_dataset_that_is_scored_here_has_no_server(tmp_path):
+    (tmp_path / "run").mkdir()
     result = run("submission", "reasonvos", "run", "-o", "out.zip")
     assert result.exit_code == 2
     assert "no server takes submissions for 'reasonvos'" in result.stderr

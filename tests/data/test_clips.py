@@ -97,3 +97,10 @@ def test_a_damaged_mask_is_named(tmp_path):
     (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n1234")
     with pytest.raises(DataError, match=r"mask\.png: the mask is damaged or cut off \(.*\); unpack or download it again"):
         read_binary_mask(tmp_path / "mask.png", VIDEO)
+
+
+def test_a_mask_of_absurd_size_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "mask.png")
+    with pytest.raises(DataError, match=r"mask\.png: the mask is far larger than any frame \(.*\); replace it with a mask of"):
+        read_binary_mask(tmp_path / "mask.png", VIDEO)

@@ -186,6 +186,20 @@ FAULTS = {
         "damaged or cut off",
         "download or export it again",
     ),
+    "class that does not exist": (
+        "ade20k",
+        "annotations/training/ADE_train_00000002.png",
+        paint_255,
+        "a pixel has the number 255, but classes go from 1 to 150",
+        "download the label maps again",
+    ),
+    "label map of another size": (
+        "coco-stuff",
+        "cocostuff/train2017/000000000025.png",
+        save_larger,
+        "the mask is 22x12, but the frames of 000000000025 are 20x12",
+        "download both again",
+    ),
     "answer missing": ("reasonseg", "val/a_phrase.json", remove, "not found", "unpack it like that"),
 }
 

@@ -36,6 +36,14 @@ def test_a_split_is_checked_before_the_place(tmp_path):
         LAYOUT.find(tmp_path / "gone", "test", "meta.json")
 
 
+def test_of_several_places_the_first_that_exists_is_taken(tmp_path):
+    touch(tmp_path / "b" / "x.jpg")
+    touch(tmp_path / "c" / "x.jpg")
+    assert LAYOUT.either(tmp_path, "a", "b", "c") == tmp_path / "b"
+    with pytest.raises(DataError, match="/a: not found; mevis is laid out as"):
+        LAYOUT.either(tmp_path, "a", "d")
+
+
 def test_require_gives_back_what_is_there(tmp_path):
     assert LAYOUT.require(tmp_path) == tmp_path
     with pytest.raises(DataError, match=r"a\.b: not found; mevis is laid out as"):

@@ -80,3 +80,36 @@ def test_damaged_annotations_are_named(root, changes, message):
     edit(root / "val" / "a_phrase.json", **changes)
     with pytest.raises(DataError, match=message):
         load_reasonseg(root, "val")
+
+
+def test_in_training_a_known_answer_comes_alone_beside_the_mask_or_not_at_all(root):
+    """A tenth of the questions about the explained image in words alone, half of the rest with words as well."""
+    samples = load_reasonseg(root, "train")
+    rng = np.random.default_rng(0)
+    drawn = [sample for sample in (samples.draw(rng) for _ in range(1500)) if sample.video.name == "b_questions"]
+    alone = [sample for sample in drawn if not sample.expression.obj_ids]
+    beside = [sample for sample in drawn if sample.expression.obj_ids and sample.expression.answer]
+    assert len(alone) / len(drawn) == pytest.approx(0.1, abs=0.03)
+    assert len(beside) / len(drawn) == pytest.approx(0.45, abs=0.05)
+    assert {sample.expression.answer for sample in alone + beside} == {"The umbrella, for it is waterproof."}
+    assert not alone[0].masks_THW.any()
+    assert np.array_equal(beside[0].masks_THW[0], block(2) | block(3))
+
+
+def test_images_nobody_explained_and_samples_in_their_place_have_no_answer_in_words(root):
+    samples = load_reasonseg(root, "train")
+    rng = np.random.default_rng(0)
+    assert {sample.expression.answer for sample in samples} == {None}
+    phrases = [sample for sample in (samples.draw(rng) for _ in range(50)) if sample.video.name == "a_phrase"]
+    assert {sample.expression.answer for sample in phrases} == {None}
+
+
+def test_the_explanations_of_train_must_be_there_and_those_of_val_need_not(root):
+    path = root / "explanatory" / "train.json"
+    write_json(path, {"b_questions.jpg": "no list"})
+    with pytest.raises(DataError, match=r"train\.json: holds a dict, expected a list of explanations; download it again"):
+        load_reasonseg(root, "train")
+    path.unlink()
+    with pytest.raises(DataError, match=r"explanatory/train\.json: not found; reasonseg is laid out as"):
+        load_reasonseg(root, "train")
+    assert len(load_reasonseg(root, "val")) == 3

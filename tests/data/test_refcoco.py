@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_trees import block, build_refcoco, build_refcocog, write_json
+from dataset_trees import block, build_refclef, build_refcoco, build_refcocog, write_json
 
-from saymask.data.refcoco import load_refcoco, load_refcocog
+from saymask.data.refcoco import load_refclef, load_refcoco, load_refcocog
 from saymask.errors import DataError
 
 
@@ -47,6 +47,26 @@ def test_refcocog_is_split_by_umd(tmp_path):
     assert len(load_refcocog(root, "test")) == 3
     with pytest.raises(DataError, match=r"^refcocog has no split 'testA'; use one of: train, val, test$"):
         load_refcocog(root, "testA")
+
+
+def test_refclef_numbers_regions_whose_ids_are_texts_and_joins_their_pieces(tmp_path):
+    samples = load_refclef(build_refclef(tmp_path), "train")
+    assert [(item.video_name, item.expression.text, item.expression.obj_ids) for item in samples.items] == [
+        ("8756", "the rocks", (1,)),
+        ("8756", "grey stones", (1,)),
+    ]
+    assert np.array_equal(samples[1].masks_THW[0], block(1) | block(2))
+
+
+def test_a_phrase_of_refclef_can_belong_to_two_tests(tmp_path):
+    root = build_refclef(tmp_path)
+    for split in ("testA", "testB"):
+        (sample,) = load_refclef(root, split)
+        assert (sample.expression.text, sample.expression.obj_ids) == ("sky", (2,))
+        assert np.array_equal(sample.masks_THW[0], block(3))
+    for split in ("testC", "val"):
+        with pytest.raises(DataError, match="lists no expressions"):
+            load_refclef(root, split)
 
 
 @pytest.mark.parametrize("place", ["images/train2014", "train2014", "../coco/train2014"])
@@ -103,6 +123,7 @@ def test_phrases_and_outlines_must_belong_together(root):
     [
         ([], "its polygons need three corners or more"),
         ([[1, 2, 3, 4]], "its polygons need three corners or more"),
+        ([{"size": [12, 20], "counts": [240]}, {"size": [2, 2], "counts": [4]}], "its parts are of different sizes"),
         ({"size": [12, 20], "counts": "1"}, "bad RLE: its runs cover 1 pixels of 240"),
         ({"size": [2, 2], "counts": "4"}, r"the mask is 2x2, but .*000000001\.jpg is 20x12"),
     ],

@@ -1,11 +1,13 @@
 """An index opens nothing until it is asked to, and refuses ids that would make two samples one or leave their folder."""
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from saymask.data.samples import Item, LazySamples
+from saymask.data.samples import Drawable, Item, LazySamples, VideoFirst
 from saymask.errors import DataError
 from saymask.records import Expression, Sample, Video
 
@@ -47,3 +49,27 @@ def test_an_id_that_would_leave_its_folder_is_refused(video):
 def test_nothing_is_no_dataset():
     with pytest.raises(DataError, match=r"^meta\.json: lists no expressions; download it again$"):
         LazySamples(SOURCE, [], open_item)
+
+
+def test_a_video_of_which_much_is_said_is_drawn_as_often_as_another():
+    samples = VideoFirst(SOURCE, [item("a", "0"), *(item("b", str(n)) for n in range(9))], open_item)
+    rng = np.random.default_rng(0)
+    drawn = [samples.draw(rng) for _ in range(1000)]
+    assert Counter(sample.video.name for sample in drawn)["a"] == pytest.approx(500, abs=50)
+    assert {sample.expression.exp_id for sample in drawn if sample.video.name == "b"} == set("012345678")
+    assert not isinstance(LazySamples(SOURCE, [item("a", "0")], open_item), Drawable)
+
+
+def test_a_drawn_sample_is_reworded_and_the_index_is_not():
+    def shout(item: Item, rng: np.random.Generator) -> Item:
+        return replace(item, expression=replace(item.expression, text=item.expression.text.upper()))
+
+    samples = VideoFirst(SOURCE, [item("a", "0")], open_item, reword=shout)
+    assert samples.draw(np.random.default_rng(0)).expression.text == "0 IN A"
+    assert samples[0].expression.text == "0 in a"
+
+
+def test_the_sentences_of_a_video_are_known_without_opening_it():
+    samples = LazySamples(SOURCE, [item("a", "0"), item("b", "0"), item("a", "1")], lambda item: pytest.fail("opened"))
+    assert samples.sentences("a") == {"0 in a", "1 in a"}
+    assert samples.sentences("z") == set()

@@ -392,16 +392,16 @@ def test_the_mix_sets_how_often_a_family_is_asked():
     assert 0.68 <= asked["attribute"] / 400 <= 0.82
 
 
-def test_train_and_test_share_no_scene():
-    texts = {split: [load_toyworld(None, split).scene(i) for i in range(40)] for split in ("train", "test", "test-novel")}
+def test_splits_share_no_scene():
+    texts = {split: [load_toyworld(None, split).scene(i) for i in range(40)] for split in ("train", "val", "test", "test-novel")}
     paths = {split: {scene.things[0].xy_T2.tobytes() + scene.text.encode() for scene in scenes} for split, scenes in texts.items()}
-    assert not paths["train"] & paths["test"] and not paths["test"] & paths["test-novel"]
+    assert len(set.union(*paths.values())) == sum(map(len, paths.values())) == 160
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: load_toyworld(None, "valid"), "toyworld has no split 'valid'; use one of: train, test, test-novel"),
+        (lambda: load_toyworld(None, "valid"), "toyworld has no split 'valid'; use one of: train, val, test, test-novel"),
         (
             lambda: draw_scenes(0, 0, 0, 1, {"colour": 1.0}),
             "toyworld has no family 'colour'; use: attribute, spatial, motion, event, compare, knowledge, plural, absent",

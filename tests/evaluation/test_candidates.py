@@ -27,8 +27,8 @@ class Session:
         self.video = video
         Session.log.append(f"open {video.name}" + (f" with {tracker.name}" if tracker else ""))
 
-    def segment(self, queries: list[str], answer: str) -> Prediction:
-        Session.log.append((answer, *queries))
+    def segment(self, queries: list[str], template: str, answer: str) -> Prediction:
+        Session.log.append((answer, *queries) if template == "auto" else (answer, template, *queries))
         for words, error in {
             "too long": ConfigError("too long"),
             "unreadable": VideoError("cut off"),
@@ -101,6 +101,14 @@ def test_a_model_is_asked_other_videos_questions_only_where_everything_is_outlin
     assert list(with_model(SEGMENTER).predictors(Exam("squares", "test", plain))) == [OWN]
 
 
+def test_questions_are_worded_as_asked_for(log):
+    samples = [sample("a/0", "red", RED)]
+    candidate = with_model(SEGMENTER, template="raw")
+    candidate.predictors(Exam("squares", "test", [Sample(one.video, one.expression, one.masks) for one in samples]))[OWN](samples[0])
+    assert candidate.template == "raw"
+    assert log[1] == ("forced", "raw", "red")
+
+
 def test_a_candidate_names_its_files_with_their_hashes(tmp_path):
     for name in ("model", "tracker"):
         (tmp_path / name).mkdir()
@@ -112,6 +120,16 @@ def test_a_candidate_names_its_files_with_their_hashes(tmp_path):
     assert (candidate.predictor, candidate.model, candidate.tracker, candidate.answer) == ("session", "m", "t", "forced")
     contents = {"model/weights.bin": b"model", "tracker/weights.bin": b"tracker", "model/config.json": b"{}"}
     assert candidate.fingerprints() == {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def test_files_that_are_called_the_same_are_told_apart(tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place / "toy").mkdir(parents=True)
+        (tmp_path / place / "toy/weights.bin").write_bytes(place.encode())
+    model = SimpleNamespace(name="m", weights_files=(tmp_path / "a/toy/weights.bin",))
+    tracker = SimpleNamespace(name="t", weights_files=(tmp_path / "b/toy/weights.bin",))
+    hashes = {place: hashlib.sha256(place.encode()).hexdigest() for place in "ab"}
+    assert with_model(model, tracker).fingerprints() == {"toy/weights.bin": hashes["a"], "b/toy/weights.bin": hashes["b"]}
 
 
 def test_swapped_questions_come_from_the_next_place_in_the_family():

@@ -51,6 +51,12 @@ def test_the_version_counts_what_a_dataset_had_to_leave_out(tmp_path):
     assert (version["videos"], version["expressions"], version["left_out"]) == (2, 3, 1)
 
 
+def test_answers_in_words_are_not_scored(tmp_path):
+    root = TREES["llava-vqa"].build(tmp_path)
+    with pytest.raises(ConfigError, match=r"^llava-vqa is answered in words and has no masks to score; it is for training, "):
+        open_exam("llava-vqa", "train", root)
+
+
 def test_parts_are_whole_videos_and_together_everything():
     videos = list("abcdefg")
     parts = [Shard(number, 3).of(videos) for number in (1, 2, 3)]

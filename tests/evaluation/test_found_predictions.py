@@ -100,7 +100,7 @@ def test_what_is_missing_or_does_not_fit_counts_as_0_and_is_named(reasonvos, tmp
     reasons = {failure["name"]: failure["reason"] for failure in row["failed"]}
     assert reasons["0a1b/0"] == f"{theirs / '0a1b/0/00001.png'}: no mask; 1 of 2 frames have none, write one for each"
     assert reasons["cat-7/0"] == (
-        f"{theirs / 'cat-7/0/frame0002.png'}: the mask is (6, 10) (height, width), but the frames are (12, 20); enlarge masks to them"
+        f"{theirs / 'cat-7/0/frame0002.png'}: the mask is 10x6, but the frames of cat-7 are 20x12; enlarge masks to the size of the frames"
     )
     assert reasons["cat-7/1"].startswith(f"{damaged}: the mask is damaged or cut off (")
 

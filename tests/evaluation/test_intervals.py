@@ -64,6 +64,17 @@ def test_scores_that_are_no_mean():
     assert bootstrap_interval(counts, score=score, confidence=0.6) == (0.1, 1.0)
 
 
+def test_draws_that_have_no_score_are_left_out():
+    """Two values, 0 and 1, of which draws without the 1 (a quarter) have no score: what is left are 1/2 (two thirds) and 1 (one third)."""
+
+    def score(drawn: np.ndarray) -> float:
+        return drawn.mean() if drawn.any() else float("nan")
+
+    assert bootstrap_interval(np.array([0.0, 1.0]), score=score, confidence=0.2) == (0.5, 0.5)
+    assert bootstrap_interval(np.array([0.0, 1.0]), score=score, confidence=0.6) == (0.5, 1.0)
+    assert bootstrap_interval(np.array([0.0, 0.0]), score=score) is None
+
+
 def test_one_unit_says_nothing():
     assert bootstrap_interval(np.array([0.5])) is None
     assert bootstrap_interval(np.array([])) is None

@@ -40,6 +40,7 @@ def results_of(dataset="toyworld", split="test", limit=None, **rows):
         "tracker": None,
         "sha256": {"toy/model.safetensors": "abc"},
         "protocol": "saymask",
+        "left_out": [],
         "run": {"command": "saymask eval toyworld", "torch": "2.10"},
         "rows": rows,
     }
@@ -152,6 +153,22 @@ def test_failures_are_counted_first_and_listed_with_their_reason():
     )
 
 
+def test_what_the_dataset_had_to_leave_out_is_counted_first_and_listed():
+    content = {**results_of(model=a_row(*EIGHT)), "left_out": ["x.json: no polygon around the answer"]}
+    document = build_report(content, {})
+    assert document.lead.endswith("1 entries of the dataset cannot be scored and are left out.")
+    assert lines(section(document, "Left out")[0])[1:] == [["x.json: no polygon around the answer"]]
+    assert "Left out" not in [section.heading for section in build_report(results_of(model=a_row(*EIGHT)), {}).sections]
+
+
+def test_all_expressions_do_not_stand_in_for_a_line_that_the_benchmark_lacks():
+    """Without reasoning expressions ReVOS has no overall; the mean of everything, hallucinations too, is another measure."""
+    benchmark = {"referring": {"j_and_f": 0.6, "j": 0.5, "f": 0.7}}
+    document = build_report(results_of("revos", "valid", model=a_row(*EIGHT, benchmark=benchmark)), {})
+    (ours,) = [row for row in section(document, "Beside published results")[-1].rows if row.highlighted]
+    assert [cell.text for cell in ours.cells] == ["toy", "", "", "", "", "", "60.0", "", "this run", ""]
+
+
 def test_a_protocol_that_leaves_failures_out_is_named():
     entries = [*EIGHT, entry("v8/1", 0.0, error="no prediction")]
     document = build_report({**results_of(model=a_row(*entries)), "protocol": "videolisa-release"}, {})
@@ -258,7 +275,7 @@ def test_another_release_of_the_dataset_is_noticed(revos):
         (None, "cannot be read as results (No such file or directory); give the results.json that `saymask eval` has written"),
         ("{", "cannot be read as results (Expecting property name"),
         ("[]", "not the results of `saymask eval`, 'dataset' is missing"),
-        (json.dumps({"dataset": "x", "split": "y", "limit": None, "model": "z", "protocol": "saymask", "run": {}}), "'rows' is missing"),
+        (json.dumps({key: value for key, value in results_of().items() if key != "rows"}), "'rows' is missing"),
     ],
 )
 def test_what_is_not_results_is_refused(content, message, tmp_path: Path):

@@ -7,6 +7,7 @@ and 3 never touch, each covers 16 of 240 pixels, and every mask can be written d
 
 from __future__ import annotations
 
+import csv
 import json
 import pickle
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
+
+from saymask.video.encoder import write_video
 
 HEIGHT, WIDTH, SIDE = 12, 20, 4
 
@@ -229,7 +232,10 @@ def corners(obj_id: int) -> list[list[float]]:
 
 
 def build_reasonseg(folder: Path) -> Path:
-    """In every split: a phrase with an ignored region, an image with two long questions, and one without a polygon."""
+    """In every split: a phrase with an ignored region, an image with two long questions, and one without a polygon.
+
+    The answer to the questions stands in words in `explanatory/train.json`.
+    """
     root = folder / "ReasonSeg"
     for split in ("train", "val", "test"):
         annotations = {
@@ -252,6 +258,8 @@ def build_reasonseg(folder: Path) -> Path:
         write_frames(root / split, annotations)
         for name, content in annotations.items():
             write_json(root / split / f"{name}.json", content)
+    explanations = [{"image": "b_questions.jpg", "query": "Which thing keeps one dry?", "outputs": "The umbrella, for it is waterproof."}]
+    write_json(root / "explanatory" / "train.json", explanations)
     return root
 
 
@@ -263,9 +271,7 @@ def _build_refcoco(folder: Path, dataset: str, split_by: str, splits: tuple[str,
     images = [{"id": i, "file_name": f"{name}.jpg", "height": HEIGHT, "width": WIDTH} for i, name in enumerate(names)]
     annotations, refs = [], []
     for image_id, split in enumerate(splits):
-        # COCO fills up to the far corner's coordinates, so the polygon of a 4 x 4 block is 4 wide.
-        polygon = [1.0, 2.0, 5.0, 2.0, 5.0, 6.0, 1.0, 6.0]
-        annotations.append({"id": 100 + image_id, "image_id": image_id, "segmentation": [polygon]})
+        annotations.append({"id": 100 + image_id, "image_id": image_id, "segmentation": [square(1)]})
         annotations.append({"id": 200 + image_id, "image_id": image_id, "segmentation": rle(block(2))})
         for step, anno_id in enumerate((100 + image_id, 200 + image_id)):
             phrases = [{"sent_id": 10 * image_id + 2 * step + i, "sent": phrase} for i, phrase in enumerate(["left cup", "red one"])]
@@ -318,6 +324,150 @@ def build_youtube_vos(folder: Path) -> Path:
     return root
 
 
+def write_label_map(path: Path, labels_HW: np.ndarray) -> None:
+    """A grey PNG of class numbers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(labels_HW.astype(np.uint8)).save(path)
+
+
+def build_ade20k(folder: Path) -> Path:
+    """A wall (1) with a person (13, object 1) and something else (0, object 2); and two cars (21) in front of nothing that has a class."""
+    root = folder / "ade20k"
+    wall = np.where(block(1), 13, np.where(block(2), 0, 1))
+    cars = np.where(block(1) | block(2), 21, 0)
+    names = ["ADE_train_00000001", "ADE_train_00000002"]
+    write_frames(root / "images" / "training", names)
+    for name, labels_HW in zip(names, (wall, cars), strict=True):
+        write_label_map(root / "annotations" / "training" / f"{name}.png", labels_HW)
+    return root
+
+
+def build_coco_stuff(folder: Path) -> Path:
+    """A person (0, object 1) and wood (181, object 2) before sky-other (156), unlabelled (255) below; and a road (148, object 3)."""
+    scene = np.where(block(1), 0, np.where(block(2), 181, 156))
+    scene[8:] = 255
+    names = ["000000000009", "000000000025"]
+    write_frames(folder / "coco" / "train2017", names)
+    for name, labels_HW in zip(names, (scene, np.where(block(3), 148, 255)), strict=True):
+        write_label_map(folder / "cocostuff" / "train2017" / f"{name}.png", labels_HW)
+    return folder
+
+
+def square(obj_id: int) -> list[float]:
+    """COCO's polygon of an object on frame 0: it fills up to the far corner's coordinates, so that of a 4 x 4 block is 4 wide."""
+    left = 1.0 + 6 * (obj_id - 1)
+    return [left, 2.0, left + SIDE, 2.0, left + SIDE, 2.0 + SIDE, left, 2.0 + SIDE]
+
+
+def build_paco_lvis(folder: Path) -> Path:
+    """A bench (object 1) with an arm (object 2), and the lid of a trash can (object 3) beside an annotation without an outline."""
+    names = ["000000000030", "000000000042"]
+    write_frames(folder / "coco" / "train2017", names)
+    content = {
+        "images": [{"id": 30 + 12 * place, "file_name": f"train2017/{name}.jpg"} for place, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "bench"}, {"id": 2, "name": "bench:arm"}, {"id": 3, "name": "trash_can_(bin):lid"}],
+        "annotations": [
+            {"id": 501, "image_id": 30, "category_id": 1, "segmentation": [square(1)]},
+            {"id": 502, "image_id": 30, "category_id": 2, "segmentation": rle(block(2))},
+            {"id": 503, "image_id": 42, "category_id": 3, "segmentation": [square(3)]},
+            {"id": 504, "image_id": 42, "category_id": 3, "segmentation": []},
+        ],
+    }
+    write_json(folder / "vlpart" / "paco" / "annotations" / "paco_lvis_v1_train.json", content)
+    return folder
+
+
+def build_pascal_part(folder: Path) -> Path:
+    """A dog's head (object 1) in one picture, two wings of an aeroplane (objects 2 and 3) in another."""
+    root = folder / "vlpart" / "pascal_part"
+    names = ["2008_000008", "2008_000023"]
+    write_frames(root / "VOCdevkit" / "VOC2010" / "JPEGImages", names)
+    content = {
+        "images": [{"id": place, "file_name": f"{name}.jpg"} for place, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "dog:head"}, {"id": 2, "name": "aeroplane:wing"}],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 1, "segmentation": rle(block(1))},
+            {"id": 2, "image_id": 1, "category_id": 2, "segmentation": rle(block(2))},
+            {"id": 3, "image_id": 1, "category_id": 2, "segmentation": rle(block(3))},
+        ],
+    }
+    write_json(root / "train.json", content)
+    return folder
+
+
+def build_refclef(folder: Path) -> Path:
+    """A photograph of train with two phrases for a region of two pieces (objects 1 and 2), one of both test A and test B with object 3."""
+    root = folder / "refer_seg"
+    write_frames(root / "images" / "saiapr_tc-12", ["8756", "9001"])
+    annotations = [
+        {"id": "8756_1", "image_id": 8756, "segmentation": [rle(block(1)), rle(block(2))]},
+        {"id": "9001_1", "image_id": 9001, "segmentation": [rle(block(3))]},
+    ]
+    refs = [
+        {"ref_id": 0, "ann_id": "8756_1", "image_id": 8756, "split": "train", "sentences": [{"sent_id": 0, "sent": "the rocks"}]},
+        {"ref_id": 1, "ann_id": "9001_1", "image_id": 9001, "split": "testAB", "sentences": [{"sent_id": 2, "sent": "sky"}]},
+    ]
+    refs[0]["sentences"].append({"sent_id": 1, "sent": "grey stones"})
+    images = [{"id": image_id, "file_name": f"{image_id}.jpg"} for image_id in (8756, 9001)]
+    write_json(root / "refclef" / "instances.json", {"images": images, "annotations": annotations})
+    (root / "refclef" / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=2))
+    return root
+
+
+def build_llava_vqa(folder: Path) -> Path:
+    """A conversation of two questions and a description of the same photograph, which begins with an answer to nothing."""
+    write_frames(folder / "coco" / "train2017", ["000000033471"])
+    talk = [
+        {"from": "human", "value": "What are the colors of the bus?\n<image>"},
+        {"from": "gpt", "value": "White and red."},
+        {"from": "human", "value": "Is it moving?"},
+        {"from": "gpt", "value": "No."},
+    ]
+    description = [
+        {"from": "gpt", "value": "Hello."},
+        {"from": "human", "value": "<image>\nDescribe it."},
+        {"from": "gpt", "value": "A bus. "},
+    ]
+    entries = [{"id": "000000033471", "image": "000000033471.jpg", "conversations": turns} for turns in (talk, description)]
+    write_json(folder / "llava_dataset" / "llava_instruct_150k.json", entries)
+    return folder
+
+
+def write_mp4(path: Path, num_frames: int) -> None:
+    """As `write_frames`, as a video of 8 frames per second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = (np.full((HEIGHT, WIDTH, 3), 40 + 40 * t, np.uint8) for t in range(num_frames))
+    write_video(path, frames, np.arange(num_frames) / 8, num_frames / 8)
+
+
+def coco_masks(frames: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    """A COCO file: by file name of a frame, its t and how many objects are on it; object k has the track_id k and category "block k"."""
+    images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(frames)]
+    annotations = [
+        {"id": 10 * i + k, "image_id": i, "track_id": k, "category_id": k, "segmentation": rle(block(k, t))}
+        for i, (t, num_objects) in enumerate(frames.values())
+        for k in range(1, num_objects + 1)
+    ]
+    return {"images": images, "annotations": annotations, "categories": [{"id": k, "name": f"block {k}"} for k in (1, 2, 3)]}
+
+
+def build_folder(folder: Path) -> Path:
+    """Own data: a video of three frames in val, with a sentence about one object, one about two and one about none; an image in train."""
+    write_mp4(folder / "videos" / "clip.mp4", 3)
+    Image.new("RGB", (WIDTH, HEIGHT), (40, 80, 120)).save(folder / "videos" / "still.jpg")
+    write_json(folder / "masks.json", coco_masks({f"clip/{t:05d}.jpg": (t, 2) for t in range(3)} | {"still.jpg": (0, 2)}))
+    rows = [
+        ("video", "objects", "sentence", "split"),
+        ("clip.mp4", "1", "the block that is to the left", "val"),
+        ("clip.mp4", "1; 2", "the two blocks", "val"),
+        ("clip.mp4", "", "a circle", "val"),
+        ("still.jpg", "2", "the block to the right", "train"),
+    ]
+    with (folder / "sentences.csv").open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
+    return folder
+
+
 @dataclass(frozen=True)
 class Tree:
     """A miniature dataset: what writes it, and a split of it whose masks are public."""
@@ -339,4 +489,11 @@ TREES: dict[str, Tree] = {
     "refcocog": Tree(build_refcocog, "test"),
     "lv-vis": Tree(build_lv_vis, "train"),
     "youtube-vos": Tree(build_youtube_vos, "train"),
+    "folder": Tree(build_folder, "val"),
+    "refclef": Tree(build_refclef, "train"),
+    "ade20k": Tree(build_ade20k, "train"),
+    "coco-stuff": Tree(build_coco_stuff, "train"),
+    "paco-lvis": Tree(build_paco_lvis, "train"),
+    "pascal-part": Tree(build_pascal_part, "train"),
+    "llava-vqa": Tree(build_llava_vqa, "train"),
 }

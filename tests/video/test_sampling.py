@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saymask.video.sampling import jittered, refer_clip, sparse_dense, uniform
+from saymask.video.sampling import jittered, jittered_at_test_slots, refer_clip, refer_sparse_dense, sparse_dense, uniform
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/videolisa/sampling.json").read_text())
 TRAINING_CLIPS = GOLDEN["training_examples"]["ref_ytvos_sampler"]
@@ -83,3 +83,34 @@ def test_jittered_repeats_the_frames_of_a_short_video_and_depends_on_the_generat
     assert set(one.sparse_frame_idx.tolist()) == {0, 1, 2}
     assert np.array_equal(one.sparse_frame_idx, same.sparse_frame_idx) and np.array_equal(one.dense_slots, same.dense_slots)
     assert one.dense_slots.tolist() != other.dense_slots.tolist() or one.sparse_frame_idx.tolist() != other.sparse_frame_idx.tolist()
+
+
+def test_jittered_at_test_slots_has_the_frames_of_one_and_the_slots_of_the_other():
+    chosen = jittered_at_test_slots(100, 32, 4, np.random.default_rng(3))
+    assert chosen.sparse_frame_idx.tolist() == jittered(100, 32, 4, np.random.default_rng(3)).sparse_frame_idx.tolist()
+    assert chosen.dense_slots.tolist() == [3, 10, 18, 26]
+
+
+def test_refer_sparse_dense_starts_at_every_32nd_frame_and_keeps_its_neighbours():
+    rng, starts = np.random.default_rng(0), set()
+    for _ in range(200):
+        chosen = refer_sparse_dense(100, 8, 2, rng)
+        frames = chosen.sparse_frame_idx
+        assert len(frames) == 8 and (np.diff(frames) >= 0).all()
+        near = {start for start in (0, 32, 64, 96) if (abs(frames - start) <= 3).sum() >= 3 and start in frames}
+        assert near
+        starts |= near
+        assert len(set(chosen.dense_slots.tolist())) == 2 and 0 <= chosen.dense_slots.min() < chosen.dense_slots.max() < 8
+    assert starts == {0, 32, 64, 96}
+
+
+def test_refer_sparse_dense_repeats_the_frame_of_an_image():
+    chosen = refer_sparse_dense(1, 32, 4, np.random.default_rng(0))
+    assert chosen.sparse_frame_idx.tolist() == [0] * 32
+    assert len(chosen.dense_slots) == 4
+
+
+def test_refer_sparse_dense_is_a_function_of_the_generator():
+    first, again, other = (refer_sparse_dense(90, 16, 4, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first.sparse_frame_idx.tolist() == again.sparse_frame_idx.tolist() != other.sparse_frame_idx.tolist()
+    assert first.dense_slots.tolist() == again.dense_slots.tolist()

@@ -51,6 +51,9 @@ def evaluate(
         Literal["session", "oracle", "empty", "first_frame_held"], typer.Option(help="session: the model; the others need none.")
     ] = "session",
     answer: AnswerOption = "forced",
+    template: Annotated[
+        str | None, typer.Option(help="How questions are worded, as for `saymask segment`; that of the protocol if not given.")
+    ] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     vision_tower: VisionTowerOption = None,
@@ -61,10 +64,20 @@ def evaluate(
     from saymask.evaluation.exam import Shard, open_exam
     from saymask.evaluation.protocols import protocol_named
     from saymask.evaluation.run import is_evaluation, predict, results_name, score
+    from saymask.evaluation.submission import is_kept_by_server
     from saymask.evaluation.table import format_table
+    from saymask.models.prompts import check_template
 
+    if template:
+        check_template(template)
     if score_only and (resume or shard or tracker or predictor != "session"):
         raise ConfigError("--score-only predicts nothing; leave out --predictor, --resume, --shard and -t")
+    secret = is_kept_by_server(dataset, split)
+    if secret and (score_only or predictor in ("oracle", "first_frame_held")):
+        raise ConfigError(
+            f"the true masks of {dataset} {split} are not public, so nothing can be scored here; predict with -m MODEL, then pack the "
+            f"predictions for the benchmark's server with `saymask submission {dataset} DIR -o {dataset}.zip`"
+        )
     part = Shard.parse(shard) if shard else None
     rules = protocol_named(protocol)
     exam = open_exam(dataset, split, root, limit)
@@ -74,14 +87,14 @@ def evaluate(
         results_folder = folder if is_evaluation(folder) and out is None else _folder(out, dataset, split, keep=False)
     else:
         runtime = Runtime.choose(device, dtype)
-        candidate = _candidate(predictor, model, answer, runtime, vision_tower, tracker, tracker_weights)
+        wording = template or rules.templates.get(dataset, "auto")
+        candidate = _candidate(predictor, model, answer, wording, runtime, vision_tower, tracker, tracker_weights)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):
-            predict(exam, candidate, folder, part, resume, progress)
-    if part:
-        say(f"wrote part {shard} of the predictions to {shown(folder)}")
-        say(f"when all parts are there, score them: saymask eval {dataset} --split {split} --score-only {shown(folder)}")
-        return
+            failed = predict(exam, candidate, folder, part, resume, progress)
+        if part or secret:
+            _say_what_is_next(dataset, split, root, folder, shard, secret, failed)
+            return
     with progress_bar(f"{title}: scoring") as progress:
         results = score(exam, folder, results_folder, rules, progress)
     say(format_table(results))
@@ -89,24 +102,45 @@ def evaluate(
 
 
 def _candidate(
-    predictor: str, model: str, answer: str, runtime: Runtime, vision_tower: Path | None, tracker: str | None, tracker_weights: Path | None
+    predictor: str,
+    model: str,
+    answer: str,
+    template: str,
+    runtime: Runtime,
+    vision_tower: Path | None,
+    tracker: str | None,
+    tracker_weights: Path | None,
 ) -> Candidate:
     """Load who is to be evaluated."""
     from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
 
+    if predictor != "session":
+        if tracker:
+            raise ConfigError(f"-t {tracker} has nothing to track: --predictor {predictor} needs no model; leave out one of them")
+        return without_model(predictor)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
-    if predictor == "session":
-        return with_model(load_model(model, runtime, vision_tower), chosen_tracker, answer)
-    if chosen_tracker:
-        raise ConfigError(f"-t {tracker} has nothing to track: --predictor {predictor} needs no model; leave out one of them")
-    return without_model(predictor)
+    return with_model(load_model(model, runtime, vision_tower), chosen_tracker, answer, template, runtime.dtype)
 
 
 def _folder(out: Path | None, dataset: str, split: str, keep: bool) -> Path:
     """The output folder: the one that is named if it is to be gone on with (`keep`), otherwise one that is free."""
     wanted = out or OUT / f"eval-{dataset}-{split}"
     return wanted.resolve() if keep else free_folder(wanted)
+
+
+def _say_what_is_next(dataset: str, split: str, root: Path | None, folder: Path, shard: str | None, secret: bool, failed: int) -> None:
+    """Predictions that are not scored now: because they are a part, or because the truth is not public."""
+    where = f" --root {shown(root)}" if root else ""
+    say(f"wrote {f'part {shard} of ' if shard else ''}the predictions to {shown(folder)}")
+    if failed:
+        note(f"{failed} of them failed; their files say why, and the same command with -o {shown(folder)} --resume tries them again")
+    when = "when all parts are there, " if shard else ""
+    if secret:
+        say(f"the true masks of {dataset} {split} are not public; a server scores them")
+        say(f"{when}pack them for it: saymask submission {dataset} {shown(folder)} -o {dataset}.zip{where}")
+    else:
+        say(f"{when}score them: saymask eval {dataset} --split {split} --score-only {shown(folder)}{where}")
 
 
 @contextmanager

@@ -12,9 +12,12 @@ from saymask.cli.output import progress_bar, say, shown
 
 def submission(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="ref-youtube-vos, mevis or mevis-v2.")],
-    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="Output folder of `saymask eval`, or of another tool.")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(metavar="PREDICTIONS", exists=True, file_okay=False, help="Output folder of `saymask eval`, or of another tool."),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.zip", help="What to write.")],
-    root: Annotated[Path | None, typer.Option(help="Folder of the dataset; as in `saymask eval`.")] = None,
+    root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the dataset; as in `saymask eval`.")] = None,
 ) -> None:
     """Check predictions against the dataset, then pack them for the server that scores it."""
     from saymask.evaluation.exam import open_exam

@@ -61,7 +61,7 @@ def read_json(path: Path, fallback_encoding: str = "utf-8") -> Any:
     except _DuplicateKey as error:
         raise DataError(f"{path}: {error.args[0]!r} occurs twice in one place; remove one of them, or download the file again") from None
     except ValueError as error:  # includes broken text
-        raise DataError(f"{path}: not valid JSON ({error}); download it again") from None
+        raise DataError(f"{path}: not valid JSON ({error}); download it again, or correct it if it is yours") from None
 
 
 def need(entry: Any, key: str, kind: type[T], where: str) -> T:
@@ -71,7 +71,7 @@ def need(entry: Any, key: str, kind: type[T], where: str) -> T:
         DataError: names the place, the key, and what stands there instead.
     """
     if not isinstance(entry, Mapping) or key not in entry:
-        raise DataError(f"{where}: {key!r} is missing; the file is damaged or of another dataset, download it again")
+        raise DataError(f"{where}: {key!r} is missing; the file is damaged or of another dataset: correct it, or download it again")
     value = entry[key]
     if not isinstance(value, kind):
         raise DataError(f"{where}: {key!r} is {value!r}, expected {kind.__name__}; correct it, or download the file again")

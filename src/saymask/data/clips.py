@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -126,17 +127,33 @@ def read_binary_mask(path: Path, video: Video) -> np.ndarray:
     return np.atleast_3d(pixels).max(-1) > 0
 
 
-def read_pixels(path: Path, video: Video) -> np.ndarray:
-    """Numbers of a palette or grey image (H, W), or colours (H, W, 3); transparency is dropped."""
+class Remedies(NamedTuple):
+    """What to do about a mask that cannot be read, and about one of another size than its frame."""
+
+    damaged: str
+    misfit: str
+
+
+_OF_A_RELEASE = Remedies("unpack or download it again", "frames and annotations are of different releases, download both again")
+
+
+def read_pixels(path: Path, video: Video, remedies: Remedies = _OF_A_RELEASE) -> np.ndarray:
+    """Numbers of a palette or grey image (H, W), or colours (H, W, 3); transparency is dropped.
+
+    Raises:
+        DataError: it is damaged, or of another size than the video's frames.
+    """
     try:
         with Image.open(path, formats=["PNG"]) as image:
             pixels = np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "PA") else image)
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: the mask is far larger than any frame ({error}); replace it with a mask of its frame's size") from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: the mask is damaged or cut off ({error}); unpack or download it again") from None
+        raise DataError(f"{path}: the mask is damaged or cut off ({error}); {remedies.damaged}") from None
     if pixels.shape[:2] != (video.height, video.width):
         raise DataError(
             f"{path}: the mask is {pixels.shape[1]}x{pixels.shape[0]}, but the frames of {video.name} are {video.width}x{video.height}; "
-            "frames and annotations are of different releases, download both again"
+            f"{remedies.misfit}"
         )
     return pixels
 

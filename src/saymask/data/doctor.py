@@ -5,31 +5,37 @@ some videos, or all, every frame is decoded and the masks of every target are lo
 sizes, bad run lengths, duplicate and unknown ids; what loads but cannot be true is found here: masks that are empty although there is a
 target, impossible pixel values (`mask_files`), masks that lie on the wrong frames (`mask_timing`), and counts that differ from the
 published ones (`published_sizes`). Annotation files are read up to their first fault. One frame, and the masks of one target, are in
-memory at a time.
+memory at a time. People's own data has a check of its own, `folder_check`, which lists every fault of every file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from saymask.data.clips import ClipReader, MaskSource, NoPublicMasks
+from saymask.data.findings import DatasetReport, Finding, Progress, SplitSize, size_in_words
+from saymask.data.folder_check import check_folder
+from saymask.data.folder_index import FOLDER
 from saymask.data.layout import Layout
 from saymask.data.mask_files import impossible_values, place_of_masks
 from saymask.data.mask_timing import MIN_MASKS, OutlineSample, find_shift
+from saymask.data.part_seg import PACO_LVIS, PASCAL_PART
 from saymask.data.published_sizes import PUBLISHED_SIZES
 from saymask.data.reason_seg import REASON_SEG
 from saymask.data.reason_vos import REASON_VOS
 from saymask.data.ref_video import MEVIS, MEVIS_V2, REVOS
 from saymask.data.ref_youtube import REF_DAVIS17, REF_YOUTUBE_VOS
-from saymask.data.refcoco import REFCOCO, REFCOCO_PLUS, REFCOCOG
+from saymask.data.refcoco import REFCLEF, REFCOCO, REFCOCO_PLUS, REFCOCOG
 from saymask.data.roots import dataset_root
 from saymask.data.samples import Item, LazySamples
+from saymask.data.sem_seg import ADE20K, COCO_STUFF, LabelledPictures
 from saymask.data.vos import LV_VIS, YOUTUBE_VOS
+from saymask.data.vqa import LLAVA_VQA
 from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
 from saymask.lookup import resolve
 from saymask.records import Video
@@ -40,66 +46,14 @@ LAYOUTS: dict[str, Layout] = {
     layout.dataset: layout
     for layout in (
         *(REASON_VOS, MEVIS, MEVIS_V2, REVOS, REF_DAVIS17, REF_YOUTUBE_VOS),
-        *(REASON_SEG, REFCOCO, REFCOCO_PLUS, REFCOCOG, LV_VIS, YOUTUBE_VOS),
+        *(REASON_SEG, REFCOCO, REFCOCO_PLUS, REFCOCOG, REFCLEF, LV_VIS, YOUTUBE_VOS, FOLDER),
+        *(ADE20K, COCO_STUFF, PACO_LVIS, PASCAL_PART, LLAVA_VQA),
     )
 }
 NUM_EXAMINED = 50
 """So many videos of a split, evenly spread, are examined whole unless all are wanted."""
 
-Progress = Callable[[int, int, str], None]
-"""Videos done, videos in this split, name of the split."""
-
 _TARGETS_PER_VIDEO, _MASKS_PER_TARGET = 3, 24  # whose outlines are compared with other frames
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a report.
-
-    Args:
-        split: what it is about.
-        text: of a problem: path, what is wrong, what to do.
-        is_problem: whether something is wrong.
-    """
-
-    split: str
-    text: str
-    is_problem: bool
-
-
-@dataclass(frozen=True)
-class SplitSize:
-    """What a split holds by its annotations, and how much of it was examined.
-
-    Args:
-        source: the annotation file or folder.
-        num_videos: videos or photographs, those included that cannot be samples.
-        num_expressions: samples.
-        num_opened: videos with samples, all of which were opened.
-        num_examined: those of which frames and masks were read.
-    """
-
-    source: Path
-    num_videos: int
-    num_expressions: int
-    num_opened: int
-    num_examined: int
-
-    def __str__(self) -> str:
-        return _counted(self.num_videos, self.num_expressions)
-
-
-@dataclass(frozen=True)
-class DatasetReport:
-    """What `check_dataset` found: its lines in order, and the size of every split whose annotations could be read."""
-
-    dataset: str
-    findings: tuple[Finding, ...]
-    sizes: dict[str, SplitSize]
-
-    @property
-    def problems(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.is_problem)
 
 
 def check_dataset(
@@ -128,6 +82,8 @@ def check_dataset(
         dataset_root(name, root)
     except DataError as error:
         raise ConfigError(str(error)) from None
+    if name == FOLDER.dataset:
+        return check_folder(root, split, progress)
     findings: list[Finding] = []
     sizes: dict[str, SplitSize] = {}
     for wanted in known if split is None else (split,):
@@ -136,7 +92,10 @@ def check_dataset(
         except SaymaskError as error:
             findings.append(Finding(wanted, str(error), is_problem=True))
             continue
-        sizes[wanted], found = _check_split(samples, wanted, all_masks, progress)
+        if isinstance(samples, LabelledPictures):
+            sizes[wanted], found = _check_pictures(samples, wanted, all_masks, progress)
+        else:
+            sizes[wanted], found = _check_split(samples, wanted, all_masks, progress)
         findings += found
     return DatasetReport(name, (*findings, *_compare_sizes(name, sizes)), sizes)
 
@@ -157,10 +116,30 @@ def _check_split(samples: LazySamples, split: str, all_masks: bool, progress: Pr
     remarks += [f"left out: {reason}" for reason in samples.left_out]
     if isinstance(_mask_source(samples), NoPublicMasks):
         remarks.append("masks are kept by the benchmark's server; only frames were checked")
+    return size, _to_findings(split, size, remarks, list(problems))
+
+
+def _check_pictures(samples: LabelledPictures, split: str, all_masks: bool, progress: Progress | None) -> tuple[SplitSize, list[Finding]]:
+    """Open every photograph of a split, and read the label maps of some."""
+    examined = _spread(len(samples), len(samples) if all_masks else NUM_EXAMINED)
+    problems = []
+    for place, name in enumerate(samples.names):
+        try:
+            samples.open(name) if place in examined else samples.photograph(name)
+        except SaymaskError as error:
+            problems.append(str(error))
+        if progress:
+            progress(place + 1, len(samples), split)
+    size = SplitSize(samples.source, len(samples), None, len(samples), len(examined))
+    return size, _to_findings(split, size, [f"{samples.source}: {size}"], problems)
+
+
+def _to_findings(split: str, size: SplitSize, remarks: list[str], problems: list[str]) -> list[Finding]:
+    """Remarks, one more if all is well, and problems."""
     if not problems:
         remarks.append(f"every video can be opened; {size.num_examined} of {size.num_opened} were read whole")
     findings = [Finding(split, text, is_problem=False) for text in remarks]
-    return size, findings + [Finding(split, text, is_problem=True) for text in problems]
+    return findings + [Finding(split, text, is_problem=True) for text in problems]
 
 
 def _check_video(samples: LazySamples, items: Sequence[Item], examine: bool) -> Iterator[str]:
@@ -242,23 +221,17 @@ def _compare_sizes(name: str, sizes: dict[str, SplitSize]) -> Iterator[Finding]:
             continue
         split = "+".join(row.splits)
         found = [sizes[part] for part in row.splits]
-        num_videos, num_expressions = sum(size.num_videos for size in found), sum(size.num_expressions for size in found)
+        num_videos, num_expressions = sum(size.num_videos for size in found), sum(size.num_expressions or 0 for size in found) or None
         if num_videos == row.num_videos and row.num_expressions in (None, num_expressions):
             counted = "videos" if row.num_expressions is None else "videos and expressions"
             yield Finding(split, f"as many {counted} as published ({row.source})", is_problem=False)
             continue
         text = (
-            f"{found[-1].source}: {_counted(num_videos, num_expressions)}, but published are "
-            f"{_counted(row.num_videos, row.num_expressions)} ({row.source}); the file is incomplete, of another release or changed: "
+            f"{found[-1].source}: {size_in_words(num_videos, num_expressions)}, but published are "
+            f"{size_in_words(row.num_videos, row.num_expressions)} ({row.source}); the file is incomplete, of another release or changed: "
             "download it again"
         )
         yield Finding(split, text, is_problem=True)
-
-
-def _counted(num_videos: int, num_expressions: int | None) -> str:
-    """ "1 video, 2,098 expressions"; None is left out."""
-    counts = {"video": num_videos, "expression": num_expressions}
-    return ", ".join(f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in counts.items() if count is not None)
 
 
 def _spread(count: int, wanted: int) -> set[int]:

@@ -60,6 +60,15 @@ class Layout:
             raise self.missing(path)
         return path
 
+    def either(self, root: Path, *places: str) -> Path:
+        """Return the first of several places below `root` that exists: copies of a dataset differ in where they keep shared files.
+
+        Raises:
+            DataError: none exists, naming the first.
+        """
+        found = (root / place for place in places if (root / place).exists())
+        return next(found, None) or self.require(root / places[0])
+
     def missing(self, path: Path) -> DataError:
         """The error for a file or folder that is not there."""
         return DataError(

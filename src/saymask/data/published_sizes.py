@@ -54,5 +54,7 @@ PUBLISHED_SIZES: tuple[PublishedSize, ...] = (
     PublishedSize("refcoco", ("val",), 1_500, 10_834, _REFCOCO),
     PublishedSize("refcoco", ("testA",), 750, 5_657, _REFCOCO),
     PublishedSize("refcoco", ("testB",), 750, 5_095, _REFCOCO),
+    PublishedSize("ade20k", ("train",), 20_210, None, "github.com/CSAILVision/sceneparsing, README"),
+    PublishedSize("coco-stuff", ("train",), 118_287, None, "photographs of COCO train2017: TensorFlow Datasets, coco"),
     PublishedSize("youtube-vos", ("train",), 3471, None, "Seo et al., ECCV 2020 (URVOS)"),
 )

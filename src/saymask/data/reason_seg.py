@@ -2,11 +2,13 @@
 
 Every image `<split>/<name>.jpg` has its annotations in `<name>.json`: {"text": [question ...], "is_sentence": bool, "shapes": [{"label":
 "target" | "ignore", "points": [[x, y] ...]}]}. All questions of an image have the same answer; a sample is one question about one image.
+For some images of train `explanatory/train.json` has the answer in words: [{"image": file name, "query": question, "outputs": answer} ...].
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from saymask.data.annotation_files import need, read_json
 from saymask.data.layout import Layout
-from saymask.data.samples import Item, LazySamples
+from saymask.data.samples import Item, VideoFirst
 from saymask.errors import DataError
 from saymask.records import Expression, Sample
 from saymask.video.limits import ReadLimits
@@ -24,18 +26,21 @@ from saymask.video.stills import open_image
 REASON_SEG = Layout(
     dataset="reasonseg",
     splits=("train", "val", "test"),
-    tree="{train,val,test}/<image>.{jpg,json}",
+    tree="{{train,val,test}/<image>.{jpg,json}, explanatory/train.json}",
     folders=(".", "ReasonSeg", "reason_seg/ReasonSeg", "reason_seg"),
 )
 
 _TARGET, _IGNORE = 1, 2
+_WORDS_ALONE, _WORDS_AS_WELL = 0.1, 0.5  # of the questions whose answer is known in words, and of the rest of these
 
 
-def load_reasonseg(root: Path | None, split: str) -> LazySamples:
+def load_reasonseg(root: Path | None, split: str) -> VideoFirst:
     """ReasonSeg: questions about images that take reasoning; regions marked as ignored do not count.
 
     Tags: `length`, "long" for whole sentences and "short" for phrases: the two groups of the published test results.
     Images without a polygon around the answer (two of the published test split) cannot be scored; `left_out` names them.
+    In training, an image of train whose answer is known in words has it as `answer`, alone or beside the mask, as often as LISA and
+    VideoLISA draw it.
 
     Raises:
         DataError: no such split, an image or annotation that is missing, or an annotation that is damaged.
@@ -56,7 +61,33 @@ def load_reasonseg(root: Path | None, split: str) -> LazySamples:
         tags = {"length": "long" if is_sentence else "short"}
         for place, text in enumerate(need(entry, "text", list, str(path))):
             items.append(Item(stem, Expression(str(place), str(text), (_TARGET,), is_sentence, tags)))
-    return LazySamples(folder, items, _ImageReader(folder), left_out)
+    return VideoFirst(folder, items, _ImageReader(folder), left_out, reword=_Explanations.read(folder) if split == "train" else None)
+
+
+@dataclass(frozen=True)
+class _Explanations:
+    """Answers in words, by image: a tenth of the questions gets only these, half of the others mask and words."""
+
+    of_image: Mapping[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> _Explanations:
+        path = REASON_SEG.require(folder.parent / "explanatory" / "train.json")
+        entries = read_json(path)
+        if not isinstance(entries, list):
+            raise DataError(f"{path}: holds a {type(entries).__name__}, expected a list of explanations; download it again")
+        where = f"{path}: an entry"
+        return cls({Path(need(entry, "image", str, where)).stem: need(entry, "outputs", str, where) for entry in entries})
+
+    def __call__(self, item: Item, rng: np.random.Generator) -> Item:
+        if item.video_name not in self.of_image:
+            return item
+        answer = self.of_image[item.video_name]
+        if rng.random() < _WORDS_ALONE:
+            return replace(item, expression=replace(item.expression, answer=answer, obj_ids=()))
+        if rng.random() < _WORDS_AS_WELL:
+            return replace(item, expression=replace(item.expression, answer=answer))
+        return item
 
 
 @dataclass(frozen=True)
@@ -73,7 +104,7 @@ class _ImageReader:
         return Sample(
             video,
             item.expression,
-            masks=(regions_HW == _TARGET)[None],
+            masks=np.isin(regions_HW, item.expression.obj_ids)[None],
             ignore=ignored_THW if ignored_THW.any() else None,
         )
 

@@ -1,4 +1,4 @@
-"""refCOCO, refCOCO+ and refCOCOg: phrases for one thing in a photograph of COCO.
+"""refCOCO, refCOCO+, refCOCOg and refCLEF: phrases for one thing in a photograph, of COCO or, for refCLEF, of SAIAPR TC-12.
 
 A dataset's folder holds the phrases as a pickle, `refs(unc).p` or `refs(umd).p`, and the outlines as `instances.json`; the photographs
 are shared. Loading a pickle can run any program hidden in it, so these are read by an unpickler that makes plain lists, dicts, texts
@@ -8,27 +8,23 @@ and numbers, which is all that phrases need, and refuses everything else.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-
-from saymask.data.annotation_files import need, need_int, read_json
-from saymask.data.coco_rle import read_rle
+from saymask.data.annotation_files import need, need_int
 from saymask.data.layout import Layout
-from saymask.data.samples import Item, LazySamples
+from saymask.data.outlines import PhotographReader, annotation_id, read_outlines
+from saymask.data.samples import Item, VideoFirst
 from saymask.errors import DataError
-from saymask.records import Expression, Sample, Video
-from saymask.video.limits import ReadLimits
-from saymask.video.stills import open_image
+from saymask.records import Expression
 
-_PHOTOGRAPHS = ("images/mscoco/images/train2014", "images/train2014", "train2014", "../coco/train2014", "../coco/images/train2014")
+_COCO = ("images/mscoco/images/train2014", "images/train2014", "train2014", "../coco/train2014", "../coco/images/train2014")
+_SAIAPR = ("images/saiapr_tc-12", "saiapr_tc-12")
 
 
-def _layout(dataset: str, refs: str, *splits: str) -> Layout:
-    tree = f"{{{dataset}/{{{refs}, instances.json}}, {_PHOTOGRAPHS[0]}/<image>.jpg}}"
+def _layout(dataset: str, refs: str, *splits: str, photographs: str = _COCO[0]) -> Layout:
+    tree = f"{{{dataset}/{{{refs}, instances.json}}, {photographs}/<image>.jpg}}"
     return Layout(dataset, splits, tree, folders=(".", "refer_seg", ".."))
 
 
@@ -36,120 +32,82 @@ _UNC, _UMD = "refs(unc).p", "refs(umd).p"  # who divided the phrases into splits
 REFCOCO = _layout("refcoco", _UNC, "train", "val", "testA", "testB")
 REFCOCO_PLUS = _layout("refcoco+", _UNC, "train", "val", "testA", "testB")
 REFCOCOG = _layout("refcocog", _UMD, "train", "val", "test")
+REFCLEF = _layout("refclef", _UNC, "train", "val", "testA", "testB", "testC", photographs=_SAIAPR[0])
 
 
-def load_refcoco(root: Path | None, split: str) -> LazySamples:
+def load_refcoco(root: Path | None, split: str) -> VideoFirst:
     """RefCOCO: short phrases for a thing in a photograph, in the authors' UNC split.
 
     Raises:
         DataError: no such split, or a file that is missing, damaged or not what it claims to be.
     """
-    return _load(REFCOCO, _UNC, root, split)
+    return _load(REFCOCO, _UNC, _COCO, root, split)
 
 
-def load_refcoco_plus(root: Path | None, split: str) -> LazySamples:
+def load_refcoco_plus(root: Path | None, split: str) -> VideoFirst:
     """RefCOCO+: phrases that may not use places ("left"), in the authors' UNC split.
 
     Raises:
         DataError: as `load_refcoco`.
     """
-    return _load(REFCOCO_PLUS, _UNC, root, split)
+    return _load(REFCOCO_PLUS, _UNC, _COCO, root, split)
 
 
-def load_refcocog(root: Path | None, split: str) -> LazySamples:
+def load_refcocog(root: Path | None, split: str) -> VideoFirst:
     """RefCOCOg: longer phrases, in the UMD split, which publications call val-U and test-U.
 
     Raises:
         DataError: as `load_refcoco`.
     """
-    return _load(REFCOCOG, _UMD, root, split)
+    return _load(REFCOCOG, _UMD, _COCO, root, split)
 
 
-def _load(layout: Layout, refs: str, root: Path | None, split: str) -> LazySamples:
-    """One of the three; they differ in their folder, their splits and who made these."""
+def load_refclef(root: Path | None, split: str) -> VideoFirst:
+    """RefCLEF: phrases for a thing or a region in photographs of SAIAPR TC-12, in the UNC split.
+
+    A phrase may belong to several tests; its split is then written as one word, such as "testAB".
+
+    Raises:
+        DataError: as `load_refcoco`.
+    """
+    return _load(REFCLEF, _UNC, _SAIAPR, root, split)
+
+
+def _load(layout: Layout, refs: str, photographs: tuple[str, ...], root: Path | None, split: str) -> VideoFirst:
+    """One of them; they differ in their folder, their photographs, their splits and who made these."""
     path = layout.find(root, split, f"{layout.dataset}/{refs}")
-    instances = _read_instances(layout.require(path.parent / "instances.json"))
+    file = read_outlines(layout.require(path.parent / "instances.json"))
+    number_of = _numbers(file.annotations)
     items, outlines = [], {}
     for ref in _read_refs(path):
         where = f"{path}: ref {need(ref, 'ref_id', int, str(path))}"
-        if need(ref, "split", str, where) != split:
+        if not _is_of(need(ref, "split", str, where), split):
             continue
-        anno_id, image_id = need_int(ref, "ann_id", where), need_int(ref, "image_id", where)
-        if anno_id not in instances.outlines or image_id not in instances.file_names:
-            raise DataError(f"{where}: {instances.path} has no annotation {anno_id} of image {image_id}; download both files again")
-        outlines[anno_id] = instances.outlines[anno_id]
-        video_name = Path(instances.file_names[image_id]).stem
+        anno_id, image_id = annotation_id(ref, "ann_id", where), need_int(ref, "image_id", where)
+        if anno_id not in file.annotations or image_id not in file.file_names:
+            raise DataError(f"{where}: {file.path} has no annotation {anno_id} of image {image_id}; download both files again")
+        obj_id = number_of[anno_id]
+        outlines[obj_id] = file.annotations[anno_id]["segmentation"]
+        video_name = Path(file.file_names[image_id]).stem
         for sentence in need(ref, "sentences", list, where):
             exp_id, text = str(need_int(sentence, "sent_id", where)), need(sentence, "sent", str, where)
-            items.append(Item(video_name, Expression(exp_id, text, (anno_id,))))
-    directory = _photographs(layout, path.parents[1])
-    files = {Path(name).stem: directory / name for name in instances.file_names.values()}
-    return LazySamples(path, items, _PhotographReader(layout, instances.path, files, outlines))
+            items.append(Item(video_name, Expression(exp_id, text, (obj_id,))))
+    directory = layout.either(path.parents[1], *photographs)
+    files = {Path(name).stem: directory / name for name in file.file_names.values()}
+    return VideoFirst(path, items, PhotographReader(layout, file.path, files, outlines))
 
 
-def _photographs(layout: Layout, root: Path) -> Path:
-    """The directory of the photographs, wherever this copy has it."""
-    found = (root / place for place in _PHOTOGRAPHS if (root / place).is_dir())
-    return next(found, None) or layout.require(root / _PHOTOGRAPHS[0])
+def _is_of(ref_split: str, split: str) -> bool:
+    """Whether a phrase belongs to a split; "testAB" belongs to testA and to testB."""
+    if split.startswith("test") and len(split) > len("test"):
+        return ref_split.startswith("test") and split[-1] in ref_split.removeprefix("test")
+    return ref_split == split
 
 
-@dataclass(frozen=True)
-class _Instances:
-    """What `instances.json` says: file names by image id, outlines (COCO polygons or RLE) by annotation id."""
-
-    path: Path
-    file_names: dict[int, str]
-    outlines: dict[int, Any]
-
-
-def _read_instances(path: Path) -> _Instances:
-    content = read_json(path)
-    where = f"{path}: an image"
-    file_names = {need_int(image, "id", where): need(image, "file_name", str, where) for image in need(content, "images", list, str(path))}
-    where = f"{path}: an annotation"
-    outlines = {}
-    for annotation in need(content, "annotations", list, str(path)):
-        outlines[need_int(annotation, "id", where)] = need(annotation, "segmentation", object, where)
-    return _Instances(path, file_names, outlines)
-
-
-@dataclass(frozen=True)
-class _PhotographReader:
-    """Opens a phrase's photograph; the outline is filled when the mask is asked for."""
-
-    layout: Layout
-    instances: Path
-    files: dict[str, Path]
-    outlines: dict[int, Any]
-
-    def __call__(self, item: Item) -> Sample:
-        video = open_image(self.layout.require(self.files[item.video_name]), ReadLimits())
-        (anno_id,) = item.expression.obj_ids
-        return Sample(video, item.expression, masks=partial(self._masks, anno_id, video))
-
-    def _masks(self, anno_id: int, video: Video) -> np.ndarray:
-        try:
-            mask_HW = _fill(self.outlines[anno_id], video.height, video.width)
-        except ValueError as error:
-            raise DataError(f"{self.instances}: annotation {anno_id}: {error}; download it again") from None
-        if mask_HW.shape != (video.height, video.width):
-            raise DataError(
-                f"{self.instances}: annotation {anno_id}: the mask is {mask_HW.shape[1]}x{mask_HW.shape[0]}, but {video.source} is "
-                f"{video.width}x{video.height}; photographs and outlines are of different releases, download both again"
-            )
-        return mask_HW[None]
-
-
-def _fill(outline: Any, height: int, width: int) -> np.ndarray:
-    """Polygons, filled as COCO does, or an RLE -> bool mask_HW."""
-    if not isinstance(outline, list):
-        return read_rle(outline).decode()
-    if not outline or not all(isinstance(polygon, list) and len(polygon) >= 6 for polygon in outline):
-        raise ValueError("its polygons need three corners or more")
-    # Here and not above: everything else about data works without the library.
-    from pycocotools import mask as coco_mask
-
-    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outline, height, width))).astype(bool)
+def _numbers(anno_ids: Collection[int | str]) -> dict[int | str, int]:
+    """A number for each annotation: its id, or its place in the file where ids are texts."""
+    has_texts = any(isinstance(anno_id, str) for anno_id in anno_ids)
+    return {anno_id: place if has_texts else int(anno_id) for place, anno_id in enumerate(anno_ids, start=1)}
 
 
 # What the unpickler raises for bytes that are no pickle depends on what they happen to mean.

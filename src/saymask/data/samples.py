@@ -2,13 +2,20 @@
 
 The index comes from annotation files alone. No frame and no mask is read before a sample is indexed, and pixels not before
 `video.frames` or `masks_THW` is used.
+
+A sample has a fixed place in its sequence and is the same each time. Where training chooses (which of a picture's phrases, in which words),
+a sequence has `draw` as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Protocol, runtime_checkable
+
+import numpy as np
 
 from saymask.errors import DataError
 from saymask.records import Expression, Sample
@@ -25,6 +32,28 @@ class Item:
 
     video_name: str
     expression: Expression
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """Samples that leave a choice to training; of any other sequence, each sample is as likely as the next."""
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """Choose a sample; equal states of `rng` choose the same one."""
+        ...
+
+
+@runtime_checkable
+class KnowsSentences(Protocol):
+    """Samples that can say what is true of a video, and what is said of any."""
+
+    def sentences(self, video_name: str) -> set[str]:
+        """Every sentence the annotations have about a video."""
+        ...
+
+    def any_expression(self, rng: np.random.Generator) -> Expression:
+        """An expression about some video, worded as in `sentences`."""
+        ...
 
 
 class LazySamples(Sequence[Sample]):
@@ -63,6 +92,58 @@ class LazySamples(Sequence[Sample]):
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index}: there are {len(self)}")
         return self.read(self.items[index])
+
+    def sentences(self, video_name: str) -> set[str]:
+        """Every sentence about a video; none if there is no such video."""
+        return {self.items[index].expression.text for index in self._places.get(video_name, ())}
+
+    def any_expression(self, rng: np.random.Generator) -> Expression:
+        """One of the index; its video is not opened."""
+        return self.items[rng.integers(len(self))].expression
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """Places of the items of each video."""
+        places: dict[str, list[int]] = {}
+        for index, item in enumerate(self.items):
+            places.setdefault(item.video_name, []).append(index)
+        return places
+
+
+Rewording = Callable[[Item, np.random.Generator], Item]
+"""Another way to ask for the same thing, or the same item."""
+
+
+class VideoFirst(LazySamples):
+    """Samples of which training draws a video first, then one of its expressions: each video counts the same, however much is said of it.
+
+    Args:
+        source, items, read: as of `LazySamples`.
+        left_out: as of `LazySamples`.
+        reword: changes the words of the drawn item, where a dataset leaves that open.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        items: Sequence[Item],
+        read: Callable[[Item], Sample],
+        left_out: Sequence[str] = (),
+        reword: Rewording | None = None,
+    ) -> None:
+        super().__init__(source, items, read, left_out)
+        self.reword = reword
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """Choose a video, one of its expressions, and its wording."""
+        names = self._video_names
+        places = self._places[names[rng.integers(len(names))]]
+        item = self.items[places[rng.integers(len(places))]]
+        return self.read(self.reword(item, rng) if self.reword else item)
+
+    @cached_property
+    def _video_names(self) -> list[str]:
+        return list(self._places)
 
 
 def _is_plain(name: str) -> bool:

@@ -1,7 +1,7 @@
 """The toy world: endless videos of drawn things with questions about them and exact masks, from a seed.
 
-Three splits. `train` is endless in practice; `test` (400 videos) and `test-novel` (200: colour-kind pairs and wordings that training never
-sees) are the exam and fixed by WORLD_VERSION: a visible change is a new version. A sample is a pure function of its split and index, a
+Four splits. `train` is endless in practice; `val` (200 videos, made as those of `train`) is for choosing; `test` (400) and `test-novel` (200:
+colour-kind pairs and wordings that training never sees) are the exam and fixed by WORLD_VERSION: a visible change is a new version. A sample is a pure function of its split and index, a
 training batch of `draw_batch`'s arguments. Nothing is on disk; a video of 24 frames of 128 x 128 is drawn when its sample is indexed.
 """
 
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 WORLD_VERSION = 1
-SPLITS: dict[str, int] = {"train": 1_000_000_000, "test": 400, "test-novel": 200}
+SPLITS: dict[str, int] = {"train": 1_000_000_000, "val": 200, "test": 400, "test-novel": 200}
 FPS = 12.0
 
 

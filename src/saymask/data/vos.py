@@ -16,7 +16,7 @@ from saymask.data.clips import ClipReader, LabelMaps
 from saymask.data.layout import Layout
 from saymask.data.mask_dict import MaskDict
 from saymask.data.ref_video import index_expressions
-from saymask.data.samples import Item, LazySamples
+from saymask.data.samples import Item, LazySamples, VideoFirst
 from saymask.errors import DataError
 from saymask.records import Expression, Video
 
@@ -45,10 +45,11 @@ def load_lv_vis(root: Path | None, split: str) -> LazySamples:
     return index_expressions(LV_VIS, meta, meta.parent / "JPEGImages", masks, reword=_category_name)
 
 
-def load_youtube_vos(root: Path | None, split: str) -> LazySamples:
+def load_youtube_vos(root: Path | None, split: str) -> VideoFirst:
     """YouTube-VOS: one expression per video and category, `exp_id` being the category.
 
-    Only the train split has a label map for every frame.
+    Only the train split has a label map for every frame. The published training asks only for categories on the first frame it sampled,
+    and only for their objects on that frame; here the target is every object of the category, whichever frames are sampled.
 
     Raises:
         DataError: no such split, or a file that is missing or damaged.
@@ -65,7 +66,7 @@ def load_youtube_vos(root: Path | None, split: str) -> LazySamples:
         for category, obj_ids in obj_ids_of.items():
             items.append(Item(video_name, Expression(category, _category_name(category), tuple(obj_ids))))
     masks = _PairedLabelMaps(YOUTUBE_VOS, YOUTUBE_VOS.require(meta.parent / "Annotations"))
-    return LazySamples(meta, items, ClipReader(YOUTUBE_VOS, YOUTUBE_VOS.require(meta.parent / "JPEGImages"), {}, masks))
+    return VideoFirst(meta, items, ClipReader(YOUTUBE_VOS, YOUTUBE_VOS.require(meta.parent / "JPEGImages"), {}, masks))
 
 
 @dataclass(frozen=True)

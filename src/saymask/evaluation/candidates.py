@@ -36,7 +36,8 @@ class Candidate:
         predictor: "session" for a model, otherwise a name of `WITHOUT_MODEL`.
         model: its name in reports.
         predictors: exam -> set of answers -> who gives them.
-        tracker, answer: of a model.
+        tracker, answer, template: of a model.
+        dtype: the precision a model computes in; None = that of its files.
         files: which decide what it predicts.
     """
 
@@ -45,11 +46,17 @@ class Candidate:
     predictors: Callable[[Exam], dict[str, Predictor]] = field(repr=False)
     tracker: str | None = None
     answer: str | None = None
+    template: str | None = None
+    dtype: str | None = None
     files: tuple[Path, ...] = ()
 
     def fingerprints(self) -> dict[str, str]:
-        """SHA-256 of each file, by its name and its folder's."""
-        return {f"{file.parent.name}/{file.name}": _sha256(file) for file in self.files}
+        """SHA-256 of each file, by its name and its folder's; by more of its path where two would be called the same."""
+        fingerprints: dict[str, str] = {}
+        for file in dict.fromkeys(path.absolute() for path in self.files):
+            names = ("/".join(file.parts[-depth:]) for depth in range(2, len(file.parts) + 1))
+            fingerprints[next(name for name in names if name not in fingerprints)] = _sha256(file)
+        return fingerprints
 
 
 def without_model(name: str) -> Candidate:
@@ -57,8 +64,15 @@ def without_model(name: str) -> Candidate:
     return Candidate(name, name, lambda exam: {OWN: WITHOUT_MODEL[name]})
 
 
-def with_model(segmenter: Segmenter, tracker: Tracker | None = None, answer: str = "forced") -> Candidate:
-    """The candidate that asks a model; arguments as for `VideoSession` and its `segment`."""
+def with_model(
+    segmenter: Segmenter, tracker: Tracker | None = None, answer: str = "forced", template: str = "auto", dtype: str | None = None
+) -> Candidate:
+    """The candidate that asks a model.
+
+    Args:
+        segmenter, tracker, answer, template: as for `VideoSession` and its `segment`.
+        dtype: of the `Runtime` that they were loaded with.
+    """
     weights = [*segmenter.weights_files, *(tracker.weights_files if tracker else ())]
     configs = [folder / "config.json" for folder in dict.fromkeys(file.parent for file in weights)]
 
@@ -68,14 +82,26 @@ def with_model(segmenter: Segmenter, tracker: Tracker | None = None, answer: str
             name: [exam.item(i).expression.text for i in indices] + [swapped[exam.name(i)] for i in indices if swapped]
             for name, indices in exam.videos.items()
         }
-        asker = VideoAsker(segmenter, questions, answer, tracker)
+        asker = VideoAsker(segmenter, questions, answer, tracker, template)
         answers: dict[str, Predictor] = {OWN: lambda sample: asker(sample, sample.expression.text)}
         if swapped:
             answers[SWAPPED] = lambda sample: asker(sample, swapped[sample_name(sample)])
         return answers
 
     files = (*weights, *(config for config in configs if config.exists()))
-    return Candidate("session", segmenter.name, predictors, tracker.name if tracker else None, answer, files)
+    return Candidate("session", segmenter.name, predictors, tracker.name if tracker else None, answer, template, dtype, files)
+
+
+def own_answers(exam: Exam, segmenter: Segmenter, answer: str = "forced") -> Predictor:
+    """A model asked the exam's own questions and no others: what choosing between models needs.
+
+    Args:
+        exam: who is asked what.
+        segmenter, answer: as for `with_model`.
+    """
+    questions = {name: [exam.item(i).expression.text for i in indices] for name, indices in exam.videos.items()}
+    asker = VideoAsker(segmenter, questions, answer, tracker=None)
+    return lambda sample: asker(sample, sample.expression.text)
 
 
 class VideoAsker:
@@ -86,14 +112,22 @@ class VideoAsker:
     Args:
         segmenter: the model.
         questions: by video name.
-        answer, tracker: as in `VideoSession`.
+        answer, tracker, template: as in `VideoSession`.
     """
 
-    def __init__(self, segmenter: Segmenter, questions: Mapping[str, Sequence[str]], answer: str, tracker: Tracker | None) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        questions: Mapping[str, Sequence[str]],
+        answer: str,
+        tracker: Tracker | None,
+        template: str = "auto",
+    ) -> None:
         self.segmenter = segmenter
         self.questions = questions
         self.answer = answer
         self.tracker = tracker
+        self.template = template
         self._asked: str | None = None
         self._replies: dict[str, Reply] = {}
 
@@ -121,7 +155,7 @@ class VideoAsker:
 
         with closing(VideoSession(video, self.segmenter, self.tracker)) as session:
             try:
-                return dict(zip(texts, session.segment(texts, answer=self.answer).results, strict=True))
+                return dict(zip(texts, session.segment(texts, self.template, self.answer).results, strict=True))
             except ConfigError as error:  # one of the questions cannot be asked; the others need not suffer
                 if len(texts) == 1:
                     return {texts[0]: error}

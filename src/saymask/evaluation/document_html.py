@@ -34,7 +34,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--faint); padding-bottom: .4rem; }
 th, td { padding: .3rem .55rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; white-space: nowrap;
   font-weight: 400; }
-th.text, td.text { text-align: left; white-space: normal; min-width: 7.5rem; }
+th.text, td.text { text-align: left; white-space: normal; min-width: 7.5rem; overflow-wrap: anywhere; }
 thead th { font-weight: 600; border-bottom: 2px solid var(--line); white-space: nowrap; }
 tr.highlighted > * { background-color: var(--highlight); font-weight: 600; }
 td.bar { min-width: 6rem; background-image: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)); }

@@ -67,10 +67,17 @@ class Exam:
     @cached_property
     def videos(self) -> dict[str, list[int]]:
         """The samples of each video, videos in the order of their first sample."""
-        videos: dict[str, list[int]] = {}
-        for index in range(len(self)):
-            videos.setdefault(self.item(index).video_name, []).append(index)
-        return videos
+        return self._by_video(len(self))
+
+    @cached_property
+    def whole_videos(self) -> dict[str, list[int]]:
+        """The same without the limit."""
+        return self._by_video(len(self.samples))
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the dataset lists but cannot be asked, each with its reason."""
+        return self.samples.left_out if isinstance(self.samples, LazySamples) else ()
 
     @property
     def version(self) -> dict[str, Any]:
@@ -86,9 +93,15 @@ class Exam:
         return {
             "videos": len({item.video_name for item in items}),
             "expressions": len(items),
-            "left_out": len(self.samples.left_out) if isinstance(self.samples, LazySamples) else 0,
+            "left_out": len(self.left_out),
             "sha256": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
         }
+
+    def _by_video(self, count: int) -> dict[str, list[int]]:
+        videos: dict[str, list[int]] = {}
+        for index in range(count):
+            videos.setdefault(self.item(index).video_name, []).append(index)
+        return videos
 
 
 def open_exam(dataset: str, split: str, root: Path | None = None, limit: int | None = None) -> Exam:
@@ -97,9 +110,13 @@ def open_exam(dataset: str, split: str, root: Path | None = None, limit: int | N
     Raises:
         UnknownName: no such dataset.
         DataError: no such split, nothing in it, or nobody says where the dataset lies.
-        ConfigError: a limit below 1.
+        ConfigError: a limit below 1, or a dataset of answers in words.
     """
-    return Exam(dataset, split, resolve(dataset, "dataset")(root, split), limit)
+    exam = Exam(dataset, split, resolve(dataset, "dataset")(root, split), limit)
+    first = exam.item(0).expression
+    if first.answer is not None and not first.obj_ids:
+        raise ConfigError(f"{dataset} is answered in words and has no masks to score; it is for training, evaluate on another dataset")
+    return exam
 
 
 @dataclass(frozen=True)

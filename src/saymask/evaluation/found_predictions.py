@@ -22,8 +22,10 @@ def find_predictions(folder: Path, exam: Exam) -> Predictor:
         exam: what should have been predicted.
 
     Raises:
-        DataError: nothing in it belongs to the exam.
+        DataError: nothing in it belongs to the exam, or it does not exist.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the one that holds the predictions")
     roots = [folder / name for name in _SUBFOLDERS if (folder / name).is_dir()]
     for index in range(len(exam)):
         item = exam.item(index)

@@ -32,12 +32,13 @@ def bootstrap_interval(
         values_N: what the score is computed from, one row per unit: (N,), or (N, K) for scores that are no plain mean.
         groups: the video of every unit, to draw whole videos; None draws single units.
         score: the drawn rows, in their old order -> the score; cIoU, for one, is `lambda counts: counts[:, 0].sum() / counts[:, 1].sum()`.
+            NaN says that a draw has no score, such as a mean over a kind of expression that was not drawn; it is left out.
         confidence: share of the draws inside the interval, 0 < confidence < 1.
         num_draws: how often the score is computed.
         seed: of the draws.
 
     Returns:
-        None if there are not at least two units (or videos): one alone says nothing about others.
+        None if there are not at least two units (or videos), because one alone says nothing about others, or if no draw has a score.
     """
     values_N = np.asarray(values_N)
     if not 0 < confidence < 1 or num_draws < 1:
@@ -54,5 +55,8 @@ def bootstrap_interval(
     for _ in range(num_draws):
         times_drawn = np.bincount(rng.integers(len(number), size=len(number)), minlength=len(number))
         scores.append(score(np.repeat(values_N, times_drawn[number_N], axis=0)))
-    low, high = np.percentile(scores, [50 * (1 - confidence), 50 * (1 + confidence)])
+    known = np.array(scores)[~np.isnan(scores)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, [50 * (1 - confidence), 50 * (1 + confidence)])
     return Interval(float(low), float(high))

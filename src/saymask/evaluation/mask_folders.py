@@ -4,6 +4,8 @@
     anno_<annotator>/<video>/<frame>.png    label maps of one annotator's expressions: VideoLISA on Ref-DAVIS17
     <video>/<frame>.png                     label maps with the dataset's own numbers of objects: DAVIS
 
+In a label map of the last kind nothing can be said about an expression without objects, be it that nothing matches or that the dataset
+keeps the truth to itself.
 A frame without a file, or a mask of another size than the video, makes the whole expression fail: nobody can know what was meant.
 """
 
@@ -14,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from saymask.data.clips import Remedies, read_pixels
 from saymask.data.samples import Item
 from saymask.errors import DataError
 from saymask.evaluation.predictors import predict_masks, sample_name
@@ -45,8 +47,10 @@ def _of_annotator(item: Item) -> str | None:
 
 
 def _of_video(item: Item) -> str | None:
-    return item.video_name if max(item.expression.obj_ids, default=0) <= 255 else None
+    return item.video_name if item.expression.obj_ids and max(item.expression.obj_ids) <= 255 else None
 
+
+_REMEDIES = Remedies("write it again", "enlarge masks to the size of the frames")
 
 LAYOUTS = (MaskLayout(_of_expression, False), MaskLayout(_of_annotator, True), MaskLayout(_of_video, True))
 
@@ -80,14 +84,7 @@ class MaskFolders:
 
     def _read(self, path: Path, sample: Sample) -> np.ndarray:
         """The mask of one frame -> bool mask_HW."""
-        try:
-            with Image.open(path, formats=["PNG"]) as image:
-                pixels = np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "PA") else image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{path}: the mask is damaged or cut off ({error}); write it again") from None
-        expected = (sample.video.height, sample.video.width)
-        if pixels.shape[:2] != expected:
-            raise DataError(f"{path}: the mask is {pixels.shape[:2]} (height, width), but the frames are {expected}; enlarge masks to them")
+        pixels = read_pixels(path, sample.video, _REMEDIES)
         if not self.layout.is_label_map:
             return np.atleast_3d(pixels).max(-1) > 0
         if pixels.ndim == 3:

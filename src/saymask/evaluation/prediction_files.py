@@ -20,7 +20,7 @@ from saymask.data.coco_rle import read_rle
 from saymask.errors import DataError, SaymaskError
 from saymask.evaluation.predictors import sample_name
 from saymask.records import Masklet, Prediction, QueryResult, Sample
-from saymask.video.atomic import new_file
+from saymask.video.atomic import replaced_file
 
 _SCORE_DECIMALS = 4
 
@@ -88,8 +88,7 @@ class PredictionFiles:
     def _write(self, name: str, content: dict[str, Any]) -> None:
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with new_file(path) as draft:
+        with replaced_file(path) as draft:
             draft.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 

@@ -21,11 +21,13 @@ from saymask.video.atomic import new_file
 class EvalConfig(Config):
     """Everything that decides the predictions of an evaluation; the same in every part and every continuation of it.
 
+    The device is not part of it, so parts may run on different machines: another device changes the rounding, another dtype the precision.
+
     Args:
         dataset, split, limit: of the exam.
         dataset_version: of the exam.
         predictor: "session" for a model, a name of `WITHOUT_MODEL`, or "files" for predictions somebody else has written.
-        model, tracker, answer: of the candidate.
+        model, tracker, answer, template, dtype: of the candidate.
         files_sha256: of the files that decide what a model predicts, by name.
     """
 
@@ -37,6 +39,8 @@ class EvalConfig(Config):
     model: str
     tracker: str | None = None
     answer: str | None = None
+    template: str | None = None
+    dtype: str | None = None
     files_sha256: dict[str, str]
 
     @classmethod
@@ -48,6 +52,8 @@ class EvalConfig(Config):
             model=candidate.model,
             tracker=candidate.tracker,
             answer=candidate.answer,
+            template=candidate.template,
+            dtype=candidate.dtype,
             files_sha256=candidate.fingerprints(),
         )
 
@@ -92,9 +98,8 @@ class EvalConfig(Config):
         """
         for key, value in values.items():
             if getattr(self, key) != value:
-                raise ConfigError(
-                    f"{path}: was made with {key} {getattr(self, key)!r}, not {value!r}; ask for the same, or choose another folder"
-                )
+                name, before, now = _first_difference(key, getattr(self, key), value)
+                raise ConfigError(f"{path}: was made with {name} {before!r}, not {now!r}; ask for the same, or choose another folder")
 
 
 def circumstances() -> dict[str, Any]:
@@ -112,6 +117,14 @@ def circumstances() -> dict[str, Any]:
         "numpy": version("numpy"),
         "torch_threads": torch.get_num_threads(),
     }
+
+
+def _first_difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any]:
+    """What two unequal values disagree about: its name, and what each says."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        part = next(part for part in {**before, **now} if before.get(part) != now.get(part))
+        return f"{key} of {part}", before.get(part), now.get(part)
+    return key, before, now
 
 
 def _of_exam(exam: Exam) -> dict[str, Any]:

@@ -35,7 +35,8 @@ CAVEATS: Mapping[str, str] = {
     "mevis": "Published scores of valid come from the benchmark's server; those of valid_u from each author's own script.",
     "ref-youtube-vos": "Published scores come from the benchmark's server.",
     "ref-davis17": "Published scores follow the DAVIS protocol: the answers of one annotator are merged into one label map, and four "
-    "annotators are averaged. `--protocol videolisa-release` computes that.",
+    "annotators are averaged. `--protocol videolisa-release` computes that. "
+    "Pixels with the number 255 are taken for void and do not count.",
     "refcocog": "The split is UMD's: publications call its parts val-U and test-U.",
     "videoreasonseg": "The data is not public; nobody else can compute these scores.",
 }

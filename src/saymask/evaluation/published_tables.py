@@ -54,6 +54,7 @@ SOURCES = {
     "SAMWISE": "https://github.com/ClaudiaCuttano/SAMWISE",
     "Ultralytics": "https://docs.ultralytics.com/models/sam-3/",
     "EVOL-SAM3": "https://arxiv.org/abs/2512.24702",
+    "Vision Banana": "https://arxiv.org/abs/2604.20329",
 }
 
 TABLES = (
@@ -338,6 +339,8 @@ TABLES = (
         "",
         "reasonseg val: giou ciou | reasonseg test: giou ciou",
         """
+        Vision Banana  | -              | 79.3 -    | -         | Vision Banana | closed; that the split is val is said by others
+        SAM 3 Agent    | Gemini 2.5 Pro | 77.0 -    | -         | Vision Banana
         SAM 3 Agent    | Gemini 2.5 Pro | 76.0 -    | 73.8 -    | Ultralytics
         X2SAM          | 4B             | 71.1 64.5 | 68.5 65.6 | X2SAM
         EVOL-SAM3      | -              | 70.7 -    | -         | EVOL-SAM3

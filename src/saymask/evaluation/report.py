@@ -29,6 +29,7 @@ from saymask.evaluation.report_tables import (
     fate_of_failures,
     group_tables,
     interval_text,
+    left_out_table,
     main_measure,
     own_row,
     percent,
@@ -43,7 +44,7 @@ NUM_CASES = 4
 Cases = Mapping[str, tuple[Sample, Prediction]]
 """Samples and predictions by the names that `results.json` gives them."""
 
-_FIELDS = {"dataset", "split", "limit", "model", "protocol", "run", "rows"}
+_FIELDS = {"dataset", "split", "limit", "model", "protocol", "left_out", "run", "rows"}
 
 
 def read_results(path: Path) -> Results:
@@ -115,6 +116,7 @@ def build_report(results: Results, cases: Cases, why_no_pictures: str = "") -> D
         Section("Worst cases", (*note, *_case_blocks("worst", worst, own, cases))),
         Section("Best cases", (*note, *_case_blocks("best", best, own, cases))),
         Section("Failed predictions", (failed,)),
+        Section("Left out", (left_out_table(results),) if results["left_out"] else ()),
         Section("How it was run", (run_table(results),)),
     ]
     title = f"{results['model']} on {results['dataset']} {results['split']}"
@@ -150,6 +152,8 @@ def _lead(results: Results) -> str:
         said.append(f"{len(own['failed'])} of {own['expected']} predictions are missing or failed; they {fate_of_failures(results)}.")
     else:
         said.append("Every expected prediction was found.")
+    if results["left_out"]:
+        said.append(f"{len(results['left_out'])} entries of the dataset cannot be scored and are left out.")
     return " ".join(said)
 
 

@@ -151,9 +151,15 @@ def failed_table(results: Results) -> Table:
     return Table(f"Predictions that {fate_of_failures(results)}", ("expression", "reason"), tuple(lines), frozenset({"reason"}))
 
 
+def left_out_table(results: Results) -> Table:
+    """Every entry of the dataset that is not among its expressions, with the reason."""
+    lines = tuple(Row((Cell(reason),)) for reason in results["left_out"])
+    return Table("Entries of the dataset that cannot be scored", ("entry and reason",), lines)
+
+
 def run_table(results: Results) -> Table:
     """What someone needs to repeat the run."""
-    said = {key: value for key, value in results.items() if key not in ("rows", "run")} | dict(results["run"])
+    said = {key: value for key, value in results.items() if key not in ("rows", "left_out", "run")} | dict(results["run"])
     lines = tuple(Row((Cell(name), Cell(value))) for name, value in _flat(said))
     return Table("Circumstances", ("what", "value"), lines, frozenset({"value"}))
 
@@ -191,11 +197,12 @@ def _published_row(row: PublishedRow, columns: Sequence[tuple[str, str]]) -> tup
 
 
 def _own_score(results: Results, part: str, measure: str) -> float | None:
-    """Our score of the whole or of a part that is a group of that name; as the benchmark's authors compute it, if that differs."""
+    """Our score of the whole or of a part that is a group of that name; as the benchmark's authors compute it, where that differs."""
     own = own_row(results)
     benchmark = own.get("benchmark", {})
     if part == WHOLE:
-        tables = [*(benchmark[line] for line in _BENCHMARK_WHOLES if line in benchmark), own["overall"]]
+        # Means of all expressions are no substitute where the benchmark has a table of its own that lacks this line.
+        tables = [benchmark[line] for line in _BENCHMARK_WHOLES if line in benchmark] if benchmark else [own["overall"]]
     else:
         tables = [table[part] for table in (benchmark, *(own.get(field, {}) for field in _GROUPINGS)) if part in table]
     return next((table[measure] for table in tables if measure in table), None)

@@ -6,7 +6,8 @@ protocol that reproduces a published script says so.
 
     <folder>/config.json            what was evaluated (`EvalConfig`)
     <folder>/predictions/, swapped/ one file per expression (`prediction_files`)
-    <folder>/results.json           {all of config.json, config_sha256, protocol, run: circumstances, rows: {row: `summarise_row`}}
+    <folder>/results.json           {all of config.json, config_sha256, protocol, left_out: what the dataset lists but cannot be asked,
+                                    run: circumstances, rows: {row: `summarise_row`}}
 
 Under another protocol than ours the last one is results-<protocol>.json. All but `run` is the same however often it was interrupted.
 """
@@ -31,7 +32,7 @@ from saymask.evaluation.protocols import SAYMASK, Protocol
 from saymask.evaluation.provenance import EvalConfig, circumstances
 from saymask.evaluation.scoring import Entry, foreground, score_expression
 from saymask.evaluation.summaries import summarise_row
-from saymask.video.atomic import new_file
+from saymask.video.atomic import replaced_file
 
 CONFIG = "config.json"
 Progress = Callable[[int, int], None]
@@ -39,7 +40,7 @@ Progress = Callable[[int, int], None]
 
 def predict(
     exam: Exam, candidate: Candidate, folder: Path, shard: Shard | None = None, resume: bool = False, progress: Progress | None = None
-) -> None:
+) -> int:
     """Write a candidate's answers, video by video; what cannot be answered is noted and does not stop the others.
 
     Args:
@@ -48,6 +49,9 @@ def predict(
         shard: only this part of the videos, into a folder that the parts share.
         resume: go on with what is in the folder; questions that failed are asked again.
         progress: called with the numbers of expressions done and to do.
+
+    Returns:
+        The number of expressions that could not be answered.
 
     Raises:
         ConfigError: the folder holds another evaluation, or holds this one and neither `resume` nor `shard` is given, or there is
@@ -63,12 +67,14 @@ def predict(
     answers = [(PredictionFiles(folder / name), predictor) for name, predictor in candidate.predictors(exam).items()]
     videos = list(exam.videos) if shard is None else shard.of(list(exam.videos))
     indices = [index for video in videos for index in exam.videos[video]]
+    failed = 0
     for done, index in enumerate(indices, start=1):
         name = exam.name(index)
         if missing := [(files, predictor) for files, predictor in answers if not files.has(name)]:
-            _answer(exam, index, missing)
+            failed += not _answer(exam, index, missing)
         if progress:
             progress(done, len(indices))
+    return failed
 
 
 def score(
@@ -103,13 +109,13 @@ def score(
         **config.model_dump(),
         "config_sha256": config.digest(),
         "protocol": protocol.name,
+        "left_out": list(exam.left_out),
         "run": circumstances(),
         "rows": score_rows(exam, predictors, protocol, progress),
     }
     path = (out_dir or folder) / results_name(protocol)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with new_file(path) as draft:
+    with replaced_file(path) as draft:
         draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return results
 
@@ -129,9 +135,11 @@ def score_rows(
     entries: dict[str, dict[int, Entry]] = {row: {} for row in predictors}
     objects: dict[str, list[list[list[ObjectScores]]]] = {row: [] for row in predictors}
     done = 0
-    for indices in exam.videos.values():
+    for name, indices in exam.videos.items():
         samples = [exam.samples[index] for index in indices]
-        foreground_THW = foreground(samples) if "type_id" in samples[0].expression.tags else None
+        foreground_THW = None
+        if "type_id" in samples[0].expression.tags:
+            foreground_THW = foreground([exam.samples[index] for index in exam.whole_videos[name]])
         for index, sample in zip(indices, samples, strict=True):
             for row, predictor in predictors.items():
                 entries[row][index] = score_expression(sample, predictor, protocol, foreground_THW)
@@ -156,21 +164,24 @@ def results_name(protocol: Protocol) -> str:
     return "results.json" if protocol == SAYMASK else f"results-{protocol.name}.json"
 
 
-def _answer(exam: Exam, index: int, missing: Sequence[tuple[PredictionFiles, Predictor]]) -> None:
-    """Ask for the answers that one sample lacks, and keep them or the reason why there is none."""
+def _answer(exam: Exam, index: int, missing: Sequence[tuple[PredictionFiles, Predictor]]) -> bool:
+    """Ask for the answers that one sample lacks, and keep them or the reason why there is none; whether all could be had."""
     try:
         sample = exam.samples[index]
     except SaymaskError as error:
         for files, _ in missing:
             files.write_failure(exam.name(index), error)
-        return
+        return False
+    complete = True
     for files, predictor in missing:
         try:
             prediction = predictor(sample)
         except SaymaskError as error:
             files.write_failure(exam.name(index), error)
+            complete = False
         else:
             files.write(sample, prediction)
+    return complete
 
 
 def _own_rows(exam: Exam, config: EvalConfig, folder: Path) -> dict[str, Predictor]:

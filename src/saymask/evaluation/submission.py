@@ -68,6 +68,11 @@ def server_of(dataset: str) -> Server:
     return SERVERS[dataset]
 
 
+def is_kept_by_server(dataset: str, split: str) -> bool:
+    """Whether the true masks of a split are not public, so that only a server can score it."""
+    return dataset in SERVERS and SERVERS[dataset].split == split
+
+
 def write_submission(
     path: Path, server: Server, samples: Sequence[Sample], predictor: Predictor, progress: Progress | None = None
 ) -> Contents:

@@ -5,38 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from saymask.evaluation.protocols import protocol_named
+from saymask.evaluation.report_tables import MEASURES, fate_of_failures, percent
 from saymask.evaluation.summaries import GROUPINGS
 
-_MEASURES = {
-    "j_and_f": "J&F",
-    "j": "J",
-    "f": "F",
-    "giou": "gIoU",
-    "ciou": "cIoU",
-    "r": "R",
-    "r_x255": "R x255",
-    "n_acc": "N-acc",
-    "t_acc": "T-acc",
-    "instance_j_and_f": "J&F by instance",
-}
+_SHOWN = ("j_and_f", "j", "f", "giou", "ciou", "r", "r_x255", "n_acc", "t_acc", "instance_j_and_f")
 
 
 def format_table(results: Mapping[str, Any]) -> str:
-    """The scores, and how many predictions are missing.
+    """The scores, how many predictions are missing, and how much of the dataset could not be asked.
 
     Where questions come in families: J&F, a line per row, a column per family, the overall mean, and how often absent things get silence.
     Elsewhere: the measures of all expressions and of each group of them; where published numbers are no plain means, these as well.
     """
     rows: Mapping[str, Any] = results["rows"]
     blocks = [_family_table(rows)] if "families" in next(iter(rows.values())) else [_measure_table(*row) for row in rows.items()]
-    fate = "are left out, as the script does" if protocol_named(results["protocol"]).skip_missing else "count as 0"
-    failures = [
-        f"{row}: {len(scores['failed'])} of {scores['expected']} predictions failed and {fate}; results.json says why"
+    remarks = [
+        f"{row}: {len(scores['failed'])} of {scores['expected']} predictions are missing or failed; they {fate_of_failures(results)}\n"
+        f"  the first: {scores['failed'][0]['reason']}"
         for row, scores in rows.items()
         if scores["failed"]
     ]
-    return "\n".join(blocks + failures)
+    if results["left_out"]:
+        remarks.append(
+            f"{len(results['left_out'])} entries of the dataset cannot be scored and are left out\n  the first: {results['left_out'][0]}"
+        )
+    return "\n".join(blocks + remarks)
 
 
 def _family_table(rows: Mapping[str, Any]) -> str:
@@ -56,14 +49,14 @@ def _measure_table(row: str, scores: Mapping[str, Any]) -> str:
     groups = {value: means for field in GROUPINGS for value, means in scores.get(field, {}).items()}
     published = {f"{name} *": means for name, means in scores.get("benchmark", {}).items() if name not in groups}
     parts = {"all": scores["overall"], **groups, **published}
-    measures = [measure for measure in _MEASURES if any(measure in means for means in parts.values())]
-    lines = [[row, *(_MEASURES[measure] for measure in measures)]]
+    measures = [measure for measure in _SHOWN if any(measure in means for means in parts.values())]
+    lines = [[row, *(MEASURES[measure] for measure in measures)]]
     lines += [[name, *(_percent(means.get(measure)) for measure in measures)] for name, means in parts.items()]
     return _align(lines) + ("\n* as the benchmark's authors define it" if published else "")
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
+    return percent(share) or "-"
 
 
 def _align(lines: Sequence[Iterable[str]]) -> str:

@@ -45,7 +45,7 @@ class AuxiliaryHeads(nn.Module):
         self.feature_words = nn.Linear(channels, num_words + 1)
         self.target_words = nn.Linear(width, num_words + 1)
         self.coarse_prompt = nn.Linear(width, channels)
-        self.coarse_bias = nn.Parameter(torch.tensor(-3.0))
+        self.coarse_bias = nn.Parameter(torch.tensor([-3.0]))  # of one axis: FSDP shards no scalars
 
     def forward(self, regions: RegionTargets, row_N: Tensor, tokens_BSPE: Tensor, seg_hidden_NDE: Tensor, features_FChw: Tensor) -> Tensor:
         """Sum of the four losses; `row_N` are the clips with a [SEG], `seg_hidden_NDE` the state that segments each of their D frames."""

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 
 from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import MODELS, resolve, suggest
+from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
 from saymask.models.auxiliary import AUX_PREFIX
 from saymask.models.base import Segmenter
 from saymask.models.placement import language_quantisation, place
@@ -38,19 +39,23 @@ def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_
     """Load a model by name, from a folder (ours or in the released layout) or from a repository of the hub, and place it.
 
     Args:
-        name_or_path: a name of `saymask list`, a folder, or a repository `owner/name`.
+        name_or_path: a name of `saymask list`, a folder, a repository `owner/name`, or one of these and an adapter: "toy+path/to/adapter".
         runtime: device and dtype; without one the best device present and the checkpoint's own dtype.
         vision_tower: for released weights, the folder of their CLIP tower if it is not beside them.
 
     Raises:
         UnknownName: neither a known name nor a folder.
         CheckpointError: the folder is incomplete, its tensors do not fit, or the hub cannot be reached.
-        ConfigError: a vision tower for a model that has one of its own.
+        ConfigError: a vision tower for a model that has one of its own, or an adapter without its base model.
     """
     runtime = runtime or Runtime.choose()
     name, folder, tower = str(name_or_path), Path(name_or_path), Path(vision_tower) if vision_tower else None
     if name in MODELS and tower is None:
         return resolve(name, "model")(runtime)
+    if is_adapter(folder):
+        raise ConfigError(f"{folder}: an adapter, which needs its base model; give both: -m {read_adapter(folder).base}+{folder}")
+    if "+" in name and not folder.exists():
+        return load_adapted(*_split_adapter(name), runtime, tower)
     if is_release(folder):
         return load_release(folder, runtime, folder.name, tower)
     if not folder.exists() and HUB_ID.fullmatch(name):
@@ -60,6 +65,36 @@ def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_
     if not folder.is_dir():
         raise UnknownName(f"unknown model {name!r} (and no such folder); {suggest(name, MODELS)}")
     return load_folder(folder, runtime, name=folder.name)
+
+
+def load_adapted(base: str, adapter: Path, runtime: Runtime, vision_tower: Path | None = None) -> VideoLisaSegmenter:
+    """Load a model, add an adapter to its weights, and place it.
+
+    Raises:
+        ConfigError: quantisation, which reads whole models only, or a base of another family.
+        CheckpointError: the adapter was trained on another model, or does not fit.
+    """
+    if runtime.quantization_config is not None:
+        raise ConfigError(
+            f"{adapter}: quantisation reads a merged model; write one with `saymask convert {base}+{adapter} DST`, then load DST"
+        )
+    # Weights that are spread over devices cannot be added to, so the whole is put together in main memory first.
+    loaded = load_model(base, Runtime("cpu", runtime.dtype), vision_tower)
+    if not isinstance(loaded, VideoLisaSegmenter):
+        raise ConfigError(f"{base}: adapters belong to VideoLISA models, and this is none")
+    merged = merge_adapter(loaded, adapter)
+    place(merged.model, runtime)
+    return merged
+
+
+def _split_adapter(name: str) -> tuple[str, Path]:
+    """Base and folder of `base+folder`; a "+" may also be part of a path, so the folder that is there decides, the shortest first."""
+    splits = [(name[:i], Path(name[i + 1 :])) for i in reversed(range(len(name))) if name[i] == "+"]
+    found = next((split for split in splits if is_adapter(split[1])), None)
+    if found is None:
+        base, _, folder = name.partition("+")
+        raise UnknownName(f"unknown model {name!r}: {folder!r} is no adapter folder (of {base!r}); give the folder that the training wrote")
+    return found
 
 
 def load_bundled_toy(runtime: Runtime) -> Segmenter:

@@ -114,7 +114,7 @@ def _fill(model: VideoLisaModel, files: dict[Path, str], runtime: Runtime, sourc
     for file, prefix in files.items():
         for own_name, shape in read_shapes(file).items():
             released = prefix + own_name
-            if _is_of_another_model(own_name, prefix):
+            if prefix and is_of_another_model(own_name):
                 continue
             if released not in wanted or released.startswith(TOWER_PREFIX) != bool(prefix):
                 unexpected.append(released)
@@ -128,11 +128,11 @@ def _fill(model: VideoLisaModel, files: dict[Path, str], runtime: Runtime, sourc
         tensors = {
             our_name(prefix + own_name): tensor.to(device, dtype)
             for own_name, tensor in read_tensors(file)
-            if not _is_of_another_model(own_name, prefix)
+            if not (prefix and is_of_another_model(own_name))
         }
         model.load_state_dict(tensors, strict=False, assign=True)
 
 
-def _is_of_another_model(own_name: str, prefix: str) -> bool:
-    """CLIP's repository also holds its text half, which no part of this model is, and positions, which are computed."""
-    return bool(prefix) and (not own_name.startswith("vision_model.") or own_name.endswith(".position_ids"))
+def is_of_another_model(own_name: str) -> bool:
+    """Of a tensor in the tower's folder: CLIP's repository also holds its text half, and positions, which are computed."""
+    return not own_name.startswith("vision_model.") or own_name.endswith(".position_ids")

@@ -19,14 +19,33 @@ if TYPE_CHECKING:
 
 
 class OptimConfig(Config):
-    """AdamW with linear warm-up and cosine decay to `final_lr_share` of the peak."""
+    """AdamW with linear warm-up; then the rate falls, along a cosine or a straight line, to `final_lr_share` of the peak."""
 
     lr: float = Field(default=1e-3, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = Field(default=0.02, ge=0)
+    schedule: Literal["cosine", "linear"] = "cosine"
     warmup_steps: int = Field(default=200, ge=0)
     final_lr_share: float = Field(default=0.01, ge=0, le=1)
     clip_norm: float = Field(default=1.0, gt=0)
+
+
+class ValidationConfig(Config):
+    """What a model is asked while it is trained; the weights that answer best are kept.
+
+    Args:
+        dataset, split, root: as for `saymask eval`. What is chosen by a split is no longer measured by it: never an exam's.
+        limit: only the first so many samples; None = all.
+        every: in steps; after the last step as well.
+        pictures: of how many samples each validation draws truth and prediction.
+    """
+
+    dataset: str
+    split: str
+    root: Path | None = None
+    limit: int | None = Field(default=None, gt=0)
+    every: int = Field(default=500, gt=0)
+    pictures: int = Field(default=4, ge=0)
 
 
 class TrainConfig(Config):
@@ -34,20 +53,39 @@ class TrainConfig(Config):
 
     Args:
         kind: name of the subclass in saved files.
+        steps: of the optimiser.
+        batch_size: samples that go through the network together, a micro-batch.
+        micro_batches: of one step; their gradients are averaged. The processes of a run share them, each does its part one after the
+            other. So the run, and its curve, is the same on any number of devices that divides this.
         autocast: run the forward pass under bf16 autocast.
-        workers: processes that prepare batches; 0 = in the training process.
+        gradient_checkpointing: compute the transformer blocks a second time in the backward pass instead of keeping what they made.
+        parallel: what several processes do (torchrun): keep the whole model each (ddp), or a share of it (fsdp).
+        workers: processes that prepare batches, per process of the run; 0 = the process itself does.
         log_every, save_every: in steps; the last step is always logged and saved.
+        keep_last: checkpoints that are kept.
+        shard_mb: largest weight file of a checkpoint, in 10^6 bytes; None = one file. A tensor that is larger gets a file of its own.
     """
 
     kind: str
     optim: OptimConfig = OptimConfig()
     steps: int = Field(gt=0)
     batch_size: int = Field(gt=0)
-    seed: int = 0
+    micro_batches: int = Field(default=1, gt=0)
+    seed: int = Field(default=0, ge=0)
     autocast: bool = True
+    gradient_checkpointing: bool = False
+    parallel: Literal["ddp", "fsdp"] = "ddp"
     workers: int = Field(default=0, ge=0)
     log_every: int = Field(default=50, gt=0)
     save_every: int = Field(default=500, gt=0)
+    keep_last: int = Field(default=2, gt=0)
+    shard_mb: float | None = Field(default=None, gt=0)
+    validation: ValidationConfig | None = None
+
+    @property
+    def total_micro_batches(self) -> int:
+        """Of the whole run: `Task.batches` is asked for 0 ... this - 1, so i / this is how much of the run lies before micro-batch i."""
+        return self.steps * self.micro_batches
 
     def task(self) -> Task:
         """Build what this run trains, and on what; equal configurations give equal weights and batches.
@@ -58,6 +96,10 @@ class TrainConfig(Config):
         raise NotImplementedError(f"{type(self).__name__} builds no task")
 
 
+IMAGE_FAMILIES = ("attribute", "spatial", "knowledge", "plural", "absent")
+"""Families that can be asked about a still."""
+
+
 class Phase(Config):
     """A share of the run with its own mix of query families (relative weights)."""
 
@@ -66,10 +108,14 @@ class Phase(Config):
 
 
 class ToyDataConfig(Config):
-    """Drawn clips: `size` pixels square, mixed as the phase of the step says."""
+    """Drawn clips: `size` pixels square, mixed as the phase of the step says.
+
+    `image_share` of the batches are stills: one frame of each video, and of the questions those that one frame can answer.
+    """
 
     size: int = Field(default=128, ge=32)
     phases: tuple[Phase, ...]
+    image_share: float = Field(default=0.0, ge=0, le=1)
 
     @field_validator("phases")
     @classmethod
@@ -78,6 +124,16 @@ class ToyDataConfig(Config):
         if not ends or ends != sorted(ends) or ends[-1] != 1:
             raise ValueError(f"phases must end in rising order, the last at 1.0, got {ends}")
         return phases
+
+    @model_validator(mode="after")
+    def _stills_have_questions(self) -> Self:
+        for phase in self.phases:
+            if self.image_share and not any(phase.mix.get(family) for family in IMAGE_FAMILIES):
+                families = ", ".join(IMAGE_FAMILIES)
+                raise ValueError(
+                    f"image_share = {self.image_share}: no family of the mix can be asked about a still; add one of {families}"
+                )
+        return self
 
     def mix(self, step: int, steps: int) -> dict[str, float]:
         """The mix in force at `step` of `steps`."""
@@ -169,20 +225,25 @@ class XMemToyConfig(TrainConfig):
 
 
 class _Kind(Config, extra="ignore"):
-    """The one key of a saved run that says how to read the others; the first runs were of one kind and did not write it."""
+    """The one key of a saved run that says how to read the others."""
 
-    kind: str = "videolisa_toy"
+    kind: str
+
+
+FREE_TO_CHANGE = {
+    "steps", "parallel", "gradient_checkpointing", "workers", "log_every", "save_every", "keep_last", "shard_mb",
+}  # fmt: skip
+"""What a resumed run may do differently: its length, its cadence, and by which means the same numbers are computed and kept."""
 
 
 def require_same_run(file: Path, asked: TrainConfig) -> None:
-    """Refuse to resume the run saved in `file` under another configuration; only its length and its cadence of logs and saves may change.
+    """Refuse to resume the run saved in `file` under another configuration, except for `FREE_TO_CHANGE`.
 
     Raises:
         ConfigError: names the first key that differs.
     """
     _require_equal("kind", _Kind.load(file).kind, asked.kind)
-    free = {"steps", "workers", "log_every", "save_every"}
-    saved, now = type(asked).load(file).model_dump(exclude=free), asked.model_dump(exclude=free)
+    saved, now = type(asked).load(file).model_dump(exclude=FREE_TO_CHANGE), asked.model_dump(exclude=FREE_TO_CHANGE)
     for key in saved:
         _require_equal(key, saved[key], now[key])
 

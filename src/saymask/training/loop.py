@@ -1,136 +1,165 @@
-"""The training loop: any module whose `forward(**batch)` returns a loss; bf16 autocast, JSON lines, exact resume.
+"""The training loop: any module whose `forward(**batch)` returns a loss, on one device or several; exact resume.
 
-A run lives in one folder: `train.json` (the resolved configuration), `log.jsonl`, `state.pt` (the last save) and `model/` (what
-the trained thing's loader reads), written at every save. Interrupted runs go on with `resume=True` and give the same curve.
+A run lives in one folder: `train.json` (the resolved configuration), `log.jsonl`, `checkpoints/`, `model/` (what the trained thing's loader
+reads, as of the last checkpoint) and, with a validation, `best/` (as of the best one) and `pictures/`. Interrupted runs go on with
+`resume=True` and give the same curve. What a step does depends on the configuration and the step alone: not on restarts, workers or the
+number of processes.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from transformers.utils import ModelOutput
-
-from saymask.errors import ConfigError, DataError
+from saymask.errors import ConfigError
+from saymask.evaluation.exam import Exam
 from saymask.runtime import Runtime
-from saymask.training.checkpoint import STATE_FILE, load_state, save_state
+from saymask.training.blocks import checkpoint_blocks
+from saymask.training.checkpoint import RunState, collect, frozen_digest, load_checkpoint, newest_checkpoint, save_checkpoint
 from saymask.training.config import TrainConfig, require_same_run
-from saymask.training.optim import build_optimizer, lr_at
+from saymask.training.feeding import feed
+from saymask.training.optim import build_optimizer
+from saymask.training.parallel import Parallel, start
+from saymask.training.run_log import LogState, RunLog
+from saymask.training.step import Stepper
+from saymask.training.task import Task
+from saymask.training.validation import open_validation, validate
+
+CONFIG = "train.json"
+Progress = Callable[[int, int, str], None]
 
 
 def train(
-    config: TrainConfig,
-    out_dir: Path,
-    resume: bool = False,
-    runtime: Runtime | None = None,
-    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+    config: TrainConfig, out_dir: Path, resume: bool = False, runtime: Runtime | None = None, progress: Progress | None = None
 ) -> Path:
     """Run (or continue) a training and return the folder of the finished model.
 
     Args:
         config: the run.
-        out_dir: its folder; must be empty or new unless `resume`.
-        resume: continue from the folder's last saved state.
+        out_dir: its folder; must be empty or new unless `resume`. Of several processes, all must be able to read what the first one names.
+        resume: continue from the folder's last checkpoint.
         runtime: device; the best one present by default.
-        progress: called with (step, steps, means of the losses since the last call) at every log line.
+        progress: called with (steps done, steps, what to tell) at the start, at every line of the log and during validations.
 
     Raises:
-        ConfigError: the folder is in use, or the saved run has another configuration.
-        DataError: a gradient that is not finite; names the step, and the last saved state stays.
+        ConfigError: the folder is in use, the saved run has another configuration, or this one cannot be run.
+        CheckpointError: the last checkpoint cannot be read.
+        DataError: a loss or gradient is not finite; names step and samples. The weights stay those of the last checkpoint.
     """
-    if resume:
-        require_resumable(out_dir)
-        require_same_run(out_dir / "train.json", config)
-    elif (out_dir / "train.json").exists():
-        raise ConfigError(f"{out_dir} already holds a run; continue it with --resume or choose another folder")
-    device = (runtime or Runtime.choose()).torch_device
-    task = config.task()
-    model = nn.Module.to(task.module, device).train()
-    optimizer = build_optimizer(model, config.optim)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    if resume:
-        done = load_state(out_dir, model, optimizer)
-        _forget_after(out_dir / "log.jsonl", done)
-    else:
-        done = 0
-        save_state(out_dir, done, model, optimizer)  # so that a run can be continued from its first second
-    config.save(out_dir / "train.json")
-    loader = DataLoader(
-        task.batches, batch_size=None, sampler=range(done, config.steps), num_workers=config.workers,
-        prefetch_factor=4 if config.workers else None,
-        generator=torch.Generator(),  # else it would draw from the module's random numbers, once per start
-    )  # fmt: skip
-    sums: dict[str, Tensor] = {}
-    started, since = time.perf_counter(), done
-    with (out_dir / "log.jsonl").open("a", encoding="utf-8") as log:
-        for step, batch in enumerate(loader, start=done):
-            for group in optimizer.param_groups:
-                group["lr"] = lr_at(step, config.steps, config.optim)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.autocast):
-                output = model(**_to_device(batch, device))
-            optimizer.zero_grad(set_to_none=True)
-            output.loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
-            if not torch.isfinite(norm):
-                raise DataError(
-                    f"step {step}: the gradient is not finite; the state of {out_dir} is that of the last save, try a lower optim.lr"
-                )
-            optimizer.step()
-            for name, value in _losses(output).items():
-                sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach().float()
-            if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
-                means = {name: (total / (step + 1 - since)).item() for name, total in sums.items()}
-                seconds = time.perf_counter() - started
-                line = {
-                    "step": step + 1,
-                    **means,
-                    "lr": optimizer.param_groups[0]["lr"],
-                    "samples_per_s": (step + 1 - since) * config.batch_size / seconds,
-                }
-                log.write(json.dumps({key: round(value, 6) for key, value in line.items()}) + "\n")
-                log.flush()
-                if progress:
-                    progress(step + 1, config.steps, means)
-                sums, started, since = {}, time.perf_counter(), step + 1
-            if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-                save_state(out_dir, step + 1, model, optimizer)
-                task.save(out_dir / "model")
-    return out_dir / "model"
+    parallel = start(config, runtime or Runtime.choose())
+    folder = parallel.from_main(out_dir)
+    if parallel.is_main:
+        _require_usable(folder, config, resume)
+    parallel.wait()
+    tell = progress if progress and parallel.is_main else lambda done, steps, label: None
+    run = _begin(config, folder, resume, parallel, tell)
+    run.train()
+    parallel.finish()
+    return folder / "model"
 
 
 def require_resumable(out_dir: Path) -> None:
-    """Raise ConfigError unless the folder holds the state of a run."""
-    if not (out_dir / STATE_FILE).is_file():
-        raise ConfigError(f"{out_dir}: nothing to resume, there is no {STATE_FILE}; start without --resume")
+    """Raise ConfigError unless the folder holds a checkpoint of a run."""
+    if not (out_dir / CONFIG).is_file() or not newest_checkpoint(out_dir):
+        raise ConfigError(f"{out_dir}: nothing to resume, there is no checkpoint; start without --resume")
 
 
-def _forget_after(log: Path, done: int) -> None:
-    """Drop the log lines of steps after the last save, which are about to be made again."""
-    if log.exists():
-        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= done]
-        log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+def _require_usable(folder: Path, config: TrainConfig, resume: bool) -> None:
+    if resume:
+        require_resumable(folder)
+        require_same_run(folder / CONFIG, config)
+    elif (folder / CONFIG).exists():
+        raise ConfigError(f"{folder} already holds a run; continue it with --resume or choose another folder")
 
 
-def _losses(output: ModelOutput) -> dict[str, Tensor]:
-    """What an output holds of `loss` and its parts, `*_loss`."""
-    return {name: value for name, value in output.items() if name == "loss" or name.endswith("_loss")}
+@dataclass
+class _Run:
+    """A run under way; `done` steps lie behind it, `best` is the highest score of a validation so far."""
+
+    config: TrainConfig
+    folder: Path
+    parallel: Parallel
+    task: Task
+    step: Stepper
+    exam: Exam | None
+    frozen_sha256: str | None
+    progress: Progress
+    done: int = 0
+    best: float | None = None
+
+    def train(self) -> None:
+        """All steps that are left."""
+        config, log = self.config, self.step.log
+        source = feed(self.task.batches, config, self.done, self.parallel.rank, self.parallel.world_size)
+        self.progress(self.done, config.steps, "starting")
+        for step in range(self.done, config.steps):
+            started = time.perf_counter()
+            lr = self.step(step, source)
+            log.add_step(time.perf_counter() - started)
+            self.done = step + 1
+            if self._is_due(config.log_every):
+                line = log.write_means(self.done, lr)
+                self.progress(self.done, config.steps, f"loss {line['loss']:.3f}, {line['samples_per_s']:.1f} samples/s")
+            if config.validation and self._is_due(config.validation.every):
+                self._validate()
+            if self._is_due(config.save_every):
+                self.save()
+                whole = self.parallel.whole(self.task, config)
+                if self.parallel.is_main:
+                    whole.save(self.folder / "model")
+                self.parallel.wait()
+
+    def save(self) -> None:
+        """Write a checkpoint of what is done."""
+        tensors = collect(self.task.module, self.step.optimizer, keep=self.parallel.is_main)
+        state = RunState(step=self.done, frozen_sha256=self.frozen_sha256, log=self.step.log.state(), best=self.best)
+        if self.parallel.is_main:
+            save_checkpoint(self.folder, state, tensors, self.config.shard_mb, self.config.keep_last)
+
+    def _is_due(self, every: int) -> bool:
+        return self.done % every == 0 or self.done == self.config.steps
+
+    def _validate(self) -> None:
+        """Measure the model as it is; the best one so far is kept."""
+        whole = self.parallel.whole(self.task, self.config)
+        if self.exam and whole.segmenter and self.config.validation:
+            picture = self.folder / "pictures" / f"step-{self.done:06d}.png"
+
+            def tell(done: int, total: int) -> None:
+                self.progress(self.done, self.config.steps, f"validating {done}/{total}")
+
+            scores = validate(whole.segmenter(), self.exam, picture, self.config.validation.pictures, tell)
+            self.step.log.write({"step": self.done, "validation": scores.to_log()})
+            if self.best is None or scores.j_and_f > self.best:
+                self.best = scores.j_and_f
+                whole.save(self.folder / "best")
+            self.task.module.train()
+        self.parallel.wait()
 
 
-def _to_device(value: Any, device: torch.device) -> Any:
-    """Move a batch's tensors, also those inside lists, dictionaries and records."""
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
-    if isinstance(value, dict):
-        return {key: _to_device(item, device) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_to_device(item, device) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _to_device(getattr(value, field.name), device) for field in fields(value)})
-    return value
+def _begin(config: TrainConfig, folder: Path, resume: bool, parallel: Parallel, progress: Progress) -> _Run:
+    """Build what is trained, or restore it."""
+    task = config.task()
+    if config.validation and not task.segmenter:
+        raise ConfigError(f"validation: what {config.kind} trains cannot be asked questions; set validation=null")
+    exam = open_validation(config.validation) if config.validation and parallel.is_main else None
+    if config.gradient_checkpointing:
+        checkpoint_blocks(task.module)
+    frozen_sha256 = frozen_digest(task.module)
+    model = parallel.wrap(task.module.train(), config)
+    optimizer = build_optimizer(task.module, config.optim)
+    checkpoint = newest_checkpoint(folder) if resume else None
+    state = RunState(step=0, frozen_sha256=frozen_sha256, log=LogState())
+    if checkpoint:
+        state = load_checkpoint(checkpoint, task.module, optimizer, frozen_sha256)
+    log = RunLog(folder / "log.jsonl", state.step, state.log, parallel, config.micro_batches * config.batch_size)
+    step = Stepper(config, task, parallel, model, optimizer, log)
+    run = _Run(config, folder, parallel, task, step, exam, frozen_sha256, progress, state.step, state.best)
+    if not checkpoint:
+        folder.mkdir(parents=True, exist_ok=True)
+        run.save()  # so that a run can be continued from its first second
+    if parallel.is_main:
+        config.save(folder / CONFIG)
+    return run

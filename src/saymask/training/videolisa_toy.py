@@ -1,4 +1,4 @@
-"""VideoLISA as a training task: drawn clips with questions, in the mix of the step's phase."""
+"""VideoLISA as a training task: drawn clips with questions, in the mix of the run's phase."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.models.videolisa_segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
-from saymask.training.config import VideoLisaToyConfig
-from saymask.training.task import Task
+from saymask.training.config import IMAGE_FAMILIES, VideoLisaToyConfig
+from saymask.training.task import SAMPLE_NAMES, Task
 from saymask.training.tokenizer import train_tokenizer
 from saymask.video.sampling import jittered
 
 
 class QuestionBatches(Dataset[dict[str, Any]]):
-    """Batch of every step, drawn from the toy world."""
+    """The run's micro-batches, drawn from the toy world."""
 
     def __init__(self, config: VideoLisaToyConfig, processor: VideoLisaProcessor):
         self.config = config
         self.processor = processor
 
-    def __getitem__(self, step: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         config = self.config
-        rng = np.random.default_rng([config.seed, step])
+        rng = np.random.default_rng([config.seed, index])
         num_sparse = self.processor.config.num_sparse
         # Only the frames that are used are drawn: one of each of S equal parts of the timeline, the same for the batch.
         frame_idx = jittered(TIMELINE, num_sparse, self.processor.config.num_dense, rng).sparse_frame_idx
-        mix = config.data.mix(step, config.steps)
-        samples = draw_batch(config.seed, step, 0, config.batch_size, mix, size=config.data.size, frame_idx=frame_idx)
-        return self.processor.to_batch(samples, rng)
+        mix = config.data.mix(index, config.total_micro_batches)
+        if config.data.image_share and rng.random() < config.data.image_share:
+            frame_idx = np.full_like(frame_idx, rng.choice(frame_idx))
+            mix = {family: weight for family, weight in mix.items() if family in IMAGE_FAMILIES}
+        samples = draw_batch(config.seed, index, 0, config.batch_size, mix, size=config.data.size, frame_idx=frame_idx)
+        return {**self.processor.to_batch(samples, rng), SAMPLE_NAMES: [sample.video.name for sample in samples]}
 
 
 def build(config: VideoLisaToyConfig) -> Task:
@@ -74,7 +77,8 @@ def build(config: VideoLisaToyConfig) -> Task:
     if config.num_supervised is not None and config.num_supervised > model_config.num_sparse:
         raise ConfigError(f"num_supervised = {config.num_supervised}: a clip has only {model_config.num_sparse} frames (model.num_sparse)")
     processor = VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
-    return Task(model, QuestionBatches(config, processor), partial(save_model, model, processor))
+    segmenter = partial(VideoLisaSegmenter, model, processor, "in training")
+    return Task(model, QuestionBatches(config, processor), partial(save_model, model, processor), segmenter)
 
 
 def _fresh_tokenizer(config: VideoLisaToyConfig) -> PreTrainedTokenizerBase:

@@ -21,26 +21,26 @@ from saymask.trackers.xmem_frames import Placement
 from saymask.trackers.xmem_network import XMemNetwork
 from saymask.trackers.xmem_weights import save_xmem
 from saymask.training.config import ClipConfig, XMemToyConfig
-from saymask.training.task import Task
+from saymask.training.task import SAMPLE_NAMES, Task
 
 _EVERYTHING: dict[str, float] = dict.fromkeys(FAMILIES, 1.0)
 
 
 class ClipBatches(Dataset[dict[str, Any]]):
-    """Batch of every step, drawn from the toy world."""
+    """The run's micro-batches, drawn from the toy world."""
 
     def __init__(self, config: XMemToyConfig, placement: Placement):
         self.config = config
         self.placement = placement
 
-    def __getitem__(self, step: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         config, data = self.config, self.config.data
-        rng = np.random.default_rng([config.seed, step])
-        progress = step / config.steps
+        rng = np.random.default_rng([config.seed, index])
+        progress = index / config.total_micro_batches
         frame_idx = clip_frames(data, progress, rng)
         # As many objects for the whole batch: rows without one would cost as much as any other.
         num_objects = int(rng.integers(1, data.max_objects, endpoint=True))
-        scenes = draw_scenes(config.seed, step, 0, config.batch_size, _EVERYTHING)
+        scenes = draw_scenes(config.seed, index, 0, config.batch_size, _EVERYTHING)
         top, left = rng.integers(0, data.size - data.crop, size=2, endpoint=True)
         rows, columns = slice(top, top + data.crop), slice(left, left + data.crop)
         frames_BTHWC, ids_BTHW = render(scenes, frame_idx, data.size)
@@ -52,6 +52,7 @@ class ClipBatches(Dataset[dict[str, Any]]):
             "masks_BTNHW": self.placement.masks(masks_BTNHW.flatten(0, 2)).unflatten(0, masks_BTNHW.shape[:3]),
             "valid_BN": chosen_BN != _NOTHING,
             "bce_keep_share": config.bootstrap.keep_share(progress),
+            SAMPLE_NAMES: [f"train-{config.seed}-{index}-0-{row}" for row in range(config.batch_size)],
         }
 
 

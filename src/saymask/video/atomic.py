@@ -1,10 +1,12 @@
 """All or nothing: a file or folder appears under its name only when it is complete.
 
-The work goes into a hidden draft that is renamed at the end; an error or Ctrl-C removes it. What already exists is never replaced.
+The work goes into a hidden draft that is renamed at the end; an error or Ctrl-C removes it. What already exists is never replaced, but by
+`replaced_file`.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +28,27 @@ def new_file(path: Path) -> Iterator[Path]:
         yield draft
         _refuse_existing(path)
         draft.rename(path)
+    except OSError as error:
+        raise _not_writable(path, error, path.parent) from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Like `new_file`, for a file that nobody else writes: it takes the place of the one that is there, in one step.
+
+    Drafts that an earlier writer of `path` has left because it was killed are removed.
+
+    Raises:
+        VideoError: its folder does not exist, or the disk refuses (full, no permission); what was there is still there.
+    """
+    draft = _draft_name(path)
+    try:
+        for left in path.parent.glob(f"{glob.escape(f'.{path.stem}.partial-')}*{glob.escape(path.suffix)}"):
+            left.unlink(missing_ok=True)
+        yield draft
+        draft.replace(path)
     except OSError as error:
         raise _not_writable(path, error, path.parent) from None
     finally:
@@ -84,6 +107,10 @@ def fill_folder(path: Path) -> Iterator[Path]:
 def _draft_of(path: Path) -> Path:
     """A hidden name beside `path`, with its suffix, that no other process uses."""
     _refuse_existing(path)
+    return _draft_name(path)
+
+
+def _draft_name(path: Path) -> Path:
     if not path.parent.is_dir():
         raise VideoError(f"{path}: no folder {path.parent} to write to; create it first")
     return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")

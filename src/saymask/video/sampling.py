@@ -10,12 +10,15 @@ All results are int64 vectors in ascending order: sparse_frame_idx (S,) into the
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 _NUM_LOCAL = 3
 """Frames of a training clip that lie close together: the start frame and one neighbour on each side."""
+_START_EVERY = 32
+"""Frames from one possible start frame of a training clip to the next."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class SparseDense:
     def dense_frame_idx(self) -> np.ndarray:
         """The dense frames as video indices (D,); a video shorter than S frames can repeat one."""
         return self.sparse_frame_idx[self.dense_slots]
+
+
+ClipSampler = Callable[[int, int, int, np.random.Generator], SparseDense]
+"""Chooses the frames of a training clip: (T, S, D, rng) -> S frames of the video and D slots among them."""
 
 
 def uniform(num_frames: int, num_samples: int) -> np.ndarray:
@@ -71,6 +78,25 @@ def jittered(num_frames: int, num_sparse: int, num_dense: int, rng: np.random.Ge
     dense_slots = np.sort(rng.choice(num_sparse, size=num_dense, replace=False))
     # Rounding can lift the last position to num_frames itself.
     return SparseDense(np.minimum(positions.astype(np.int64), num_frames - 1), dense_slots)
+
+
+def jittered_at_test_slots(num_frames: int, num_sparse: int, num_dense: int, rng: np.random.Generator) -> SparseDense:
+    """As `jittered`, but the slots seen with all tokens are those of test time; only the frames that fill them are random."""
+    chosen = jittered(num_frames, num_sparse, num_dense, rng)
+    return replace(chosen, dense_slots=sparse_dense(num_sparse, num_sparse, num_dense).dense_slots)
+
+
+def refer_sparse_dense(num_frames: int, num_sparse: int, num_dense: int, rng: np.random.Generator) -> SparseDense:
+    """Choose training frames as VideoLISA's authors do: a `refer_clip` around every 32nd frame of the video, and D random slots of it.
+
+    Raises:
+        ValueError: as `refer_clip` and `sparse_dense`.
+    """
+    _require_frames(num_frames)
+    _require_slots(num_sparse, num_dense)
+    start = int(rng.choice(np.arange(0, num_frames, _START_EVERY)))
+    sparse_frame_idx = refer_clip(num_frames, start, num_sparse, random.Random(int(rng.integers(2**63))))
+    return SparseDense(sparse_frame_idx, np.sort(rng.choice(num_sparse, size=num_dense, replace=False)))
 
 
 def refer_clip(num_frames: int, start: int, num_samples: int, rng: random.Random) -> np.ndarray:

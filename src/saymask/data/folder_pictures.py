@@ -1,0 +1,167 @@
+"""Masks of own data as PNG: black and white ones, a folder for each object, or label maps, in which a pixel's number is its object.
+
+A frame without a picture is one that nobody has looked at; where an object is not there, its picture is black. Pictures are read strictly:
+what was compressed, resized or drawn in colours is an error, because it would be trained on with outlines that nobody meant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saymask.data.clips import Remedies, read_pixels
+from saymask.errors import DataError
+from saymask.records import Video
+from saymask.video.stills import IMAGE_SUFFIXES
+
+_NO_MASKS = ("overlay", "sheet")
+_REMEDIES = Remedies("export it again", "save it in the size of the frame, masks are not scaled")
+
+
+@dataclass(frozen=True)
+class ObjectPictures:
+    """`<place>/<object>/<frame>.png`, black outside the object and one other value inside.
+
+    An object is called by its folder's path. The name of a folder that holds several objects stands for all of them.
+
+    Args:
+        place: folder of the video's masks.
+        pictures: file by frame, by object; the first object has the id 1.
+    """
+
+    place: Path
+    pictures: Mapping[str, Mapping[str, Path]]
+
+    @classmethod
+    def find(cls, place: Path) -> ObjectPictures:
+        """Look through the folders below `place`."""
+        pictures: dict[str, dict[str, Path]] = {}
+        for path in pictures_in(place.rglob("*")):
+            if path.parent != place:
+                pictures.setdefault(path.parent.relative_to(place).as_posix(), {})[path.stem] = path
+        return cls(place, pictures)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self.pictures)
+
+    def obj_ids(self, name: str) -> tuple[int, ...]:
+        """Ids of the objects in the folder `name`; none if there is no such folder."""
+        return tuple(i for i, folder in enumerate(self.pictures, start=1) if folder == name or folder.startswith(f"{name}/"))
+
+    def where(self, obj_id: int) -> str:
+        """What messages call an object."""
+        return str(self.place / self.names[obj_id - 1])
+
+    @property
+    def frames(self) -> Sequence[str]:
+        """Names of the frames for which an object has a picture."""
+        return sorted({name for pictures in self.pictures.values() for name in pictures})
+
+    def looked_for(self, obj_id: int, frame: str) -> bool:
+        """Whether the object has a picture of this frame."""
+        return frame in self._of(obj_id)
+
+    def mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
+        """One object on one frame -> bool mask_HW.
+
+        Raises:
+            DataError: the picture is damaged, of another size, or has grey values.
+        """
+        path = self._of(obj_id)[frame]
+        pixels_HW = np.atleast_3d(_read(path, video)).max(-1)
+        inside_HW = pixels_HW > 0
+        values = np.unique(pixels_HW[inside_HW])
+        if len(values) > 1:
+            raise DataError(
+                f"{path}: {len(values)} values beside black, from {values[0]} to {values[-1]}, but a mask has one; it was compressed, "
+                "resized or drawn with soft edges: save it as a PNG of black (0) and white (255)"
+            )
+        return inside_HW
+
+    def _of(self, obj_id: int) -> Mapping[str, Path]:
+        return self.pictures[self.names[obj_id - 1]]
+
+
+@dataclass(frozen=True)
+class LabelPictures:
+    """`<place>/<frame>.png`, palette or grey: 0 is background, every other number an object, which is called by it.
+
+    Args:
+        place: folder of the video's masks, or the only picture.
+        pictures: file by frame.
+    """
+
+    place: Path
+    pictures: Mapping[str, Path]
+
+    @classmethod
+    def find(cls, place: Path) -> LabelPictures:
+        """Look into the folder `place`, or take the one picture that it is."""
+        paths = [place] if place.is_file() else pictures_in(place.iterdir())
+        return cls(place, {path.stem: path for path in paths})
+
+    @property
+    def names(self) -> Sequence[str]:
+        return ["a number above 0"]
+
+    def obj_ids(self, name: str) -> tuple[int, ...]:
+        """The number itself; whether it is painted anywhere, only the pictures know."""
+        return (int(name),) if name.isdecimal() and int(name) else ()
+
+    def where(self, obj_id: int) -> str:
+        """What messages call an object."""
+        return f"{self.place}: object {obj_id}"
+
+    @property
+    def frames(self) -> Sequence[str]:
+        """Names of the frames that have a picture."""
+        return list(self.pictures)
+
+    def looked_for(self, obj_id: int, frame: str) -> bool:
+        """Whether there is a picture of this frame, which shows every object."""
+        return frame in self.pictures
+
+    def mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
+        """One object on one frame -> bool mask_HW.
+
+        Raises:
+            DataError: the picture is damaged, of another size, or in colour.
+        """
+        return self._labels(self.pictures[frame], video) == obj_id
+
+    def painted(self, frames: Iterable[str], video: Video) -> dict[int, int]:
+        """How many of these frames' pictures have which number; those that cannot be read are left out."""
+        count: Counter[int] = Counter()
+        for frame in frames:
+            try:
+                count.update(np.unique(self._labels(self.pictures[frame], video)).tolist())
+            except DataError:
+                continue
+        return {number: count[number] for number in sorted(count) if number}
+
+    def _labels(self, path: Path, video: Video) -> np.ndarray:
+        labels = _read(path, video)
+        if labels.ndim == 3:
+            raise DataError(
+                f"{path}: a picture in colour, but a label map has one number per pixel; save it with a palette or in grey, "
+                "or make a folder of black-and-white masks for each object"
+            )
+        return labels
+
+
+def pictures_in(paths: Iterable[Path]) -> list[Path]:
+    """The pictures among some paths, in order; hidden ones, and what `saymask segment` writes to be looked at, are left out."""
+    shown = (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
+    return sorted(path for path in shown if path.stem not in _NO_MASKS)
+
+
+def _read(path: Path, video: Video) -> np.ndarray:
+    """Numbers (H, W) or colours (H, W, 3) of a mask."""
+    if path.suffix.lower() != ".png":
+        raise DataError(f"{path}: masks are PNG; other formats blur outlines or cannot number objects: export it as PNG")
+    return read_pixels(path, video, _REMEDIES)

@@ -1,0 +1,128 @@
+"""Photographs whose things are outlined in a file of COCO's form: polygons or RLE by annotation, file names by image.
+
+{"images": [{"id", "file_name"}], "annotations": [{"id", "image_id", "segmentation": ...}]}; a segmentation is a list of polygons
+[x, y, x, y ...], an RLE, or a list of RLEs. Several parts of one thing are one mask, their union. An outline is filled when its mask is
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saymask.data.annotation_files import need, need_int, read_json
+from saymask.data.coco_rle import read_rle
+from saymask.data.layout import Layout
+from saymask.data.samples import Item
+from saymask.errors import DataError
+from saymask.records import Sample, Video
+from saymask.video.limits import ReadLimits
+from saymask.video.stills import open_image
+
+
+@dataclass(frozen=True)
+class OutlineFile:
+    """What an annotation file says.
+
+    Args:
+        path: the file, for messages.
+        file_names: of the photographs, by image id.
+        annotations: each as it stands in the file, by its id; some datasets have texts for ids.
+        categories: names by category id; empty if the file has none.
+    """
+
+    path: Path
+    file_names: Mapping[int, str]
+    annotations: Mapping[int | str, Mapping[str, Any]]
+    categories: Mapping[int, str]
+
+
+def read_outlines(path: Path) -> OutlineFile:
+    """Read an annotation file of COCO's form.
+
+    Raises:
+        DataError: it is damaged, or an image, annotation or category lacks what it needs.
+    """
+    content = read_json(path)
+    file_names, annotations, categories = {}, {}, {}
+    where = f"{path}: an image"
+    for image in need(content, "images", list, str(path)):
+        file_names[need_int(image, "id", where)] = need(image, "file_name", str, where)
+    where = f"{path}: an annotation"
+    for annotation in need(content, "annotations", list, str(path)):
+        need(annotation, "segmentation", object, where)
+        annotations[annotation_id(annotation, "id", where)] = annotation
+    where = f"{path}: a category"
+    for category in content.get("categories", ()):
+        categories[need_int(category, "id", where)] = need(category, "name", str, where)
+    return OutlineFile(path, file_names, annotations, categories)
+
+
+def annotation_id(entry: Mapping[str, Any], key: str, where: str) -> int | str:
+    """Return `entry[key]`, the id of an annotation: a number or, where it cannot be read as one, a text.
+
+    Raises:
+        DataError: it is missing or neither.
+    """
+    value = need(entry, key, object, where)
+    return value if isinstance(value, str) and not value.isdecimal() else need_int(entry, key, where)
+
+
+@dataclass(frozen=True)
+class PhotographReader:
+    """Opens an expression's photograph; the outline of its target is filled when the mask is asked for.
+
+    Args:
+        layout: of the dataset, for messages.
+        source: the file the outlines stand in, for messages.
+        files: photographs by video name.
+        outlines: by the expression's obj_id.
+    """
+
+    layout: Layout
+    source: Path
+    files: Mapping[str, Path]
+    outlines: Mapping[int, Any]
+
+    def __call__(self, item: Item) -> Sample:
+        video = open_image(self.layout.require(self.files[item.video_name]), ReadLimits())
+        (obj_id,) = item.expression.obj_ids
+        return Sample(video, item.expression, masks=partial(self._masks, obj_id, video))
+
+    def _masks(self, obj_id: int, video: Video) -> np.ndarray:
+        try:
+            mask_HW = fill(self.outlines[obj_id], video.height, video.width)
+        except ValueError as error:
+            raise DataError(f"{self.source}: annotation {obj_id}: {error}; download it again") from None
+        if mask_HW.shape != (video.height, video.width):
+            raise DataError(
+                f"{self.source}: annotation {obj_id}: the mask is {mask_HW.shape[1]}x{mask_HW.shape[0]}, but {video.source} is "
+                f"{video.width}x{video.height}; photographs and outlines are of different releases, download both again"
+            )
+        return mask_HW[None]
+
+
+def fill(outline: Any, height: int, width: int) -> np.ndarray:
+    """Polygons, filled as COCO does, or one or several RLEs, of one size -> bool mask_HW.
+
+    Raises:
+        ValueError: what is wrong with it, without a file's name.
+    """
+    if not isinstance(outline, list):
+        return read_rle(outline).decode()
+    if outline and all(isinstance(part, Mapping) for part in outline):
+        masks = [read_rle(part).decode() for part in outline]
+        if len({mask_HW.shape for mask_HW in masks}) > 1:
+            raise ValueError("its parts are of different sizes")
+        return np.logical_or.reduce(masks)
+    if not outline or not all(isinstance(polygon, list) and len(polygon) >= 6 for polygon in outline):
+        raise ValueError("its polygons need three corners or more")
+    # Here and not above: everything else about data works without the library.
+    from pycocotools import mask as coco_mask
+
+    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outline, height, width))).astype(bool)

@@ -1,0 +1,224 @@
+"""What fine-tuning adds to a VideoLISA model, kept apart from it: LoRA matrices beside linear layers, and whole parts trained anew.
+
+    layer(x) -> layer(x) + alpha / rank * B (A x)        A (rank, in), B (out, rank); only A and B are trained
+
+An adapter is a folder that holds nothing but what was trained: `adapter_model.safetensors` and `adapter_config.json` in peft's layout, so
+that peft reads it as well, and `saymask_adapter.json`, which names the base model and the digest of its weights. Training needs peft;
+loading does not: the matrices are multiplied and added to the base's weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from safetensors.torch import save_file
+from torch import nn
+
+from saymask.config import Config
+from saymask.errors import CheckpointError, ConfigError
+from saymask.models.videolisa import VideoLisaModel
+from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.nn.model_folder import replaced_folder
+from saymask.nn.strict import raise_unless_exact
+from saymask.nn.weight_files import read_json, read_tensors
+
+Part = Literal["lora", "embeddings", "lm_head", "mask_decoder", "prompt_projector", "projector", "tower", "mask_encoder"]
+"""What can be trained: LoRA matrices in the language model, or a part as a whole."""
+
+PARTS: dict[str, str] = {
+    "embeddings": "language_model.model.embed_tokens",
+    "lm_head": "language_model.lm_head",
+    "mask_decoder": "mask_head.sam.mask_decoder",
+    "prompt_projector": "prompt_projector",
+    "projector": "visual.projector",
+    "tower": "visual.tower",
+    "mask_encoder": "mask_head.sam.vision_encoder",
+}
+"""Where the whole parts lie in a `VideoLisaModel`."""
+
+ADAPTER_FILE, TENSOR_FILE = "saymask_adapter.json", "adapter_model.safetensors"
+_BLOCKS = "language_model.model"
+_PEFT_PREFIX = "base_model.model."
+
+
+class LoraConfig(Config):
+    """LoRA matrices (arXiv 2106.09685), as VideoLISA's authors use them.
+
+    Args:
+        targets: names of linear layers of the language model, in every block; Phi-3 computes query, key and value in one, `qkv_proj`.
+        rank: rows of A and columns of B.
+        alpha: what B A is multiplied by, times the rank.
+        dropout: share of the inputs of A left out in training.
+    """
+
+    targets: tuple[str, ...] = ("qkv_proj",)
+    rank: int = Field(default=8, ge=1)
+    alpha: float = Field(default=16, gt=0)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+
+
+class AdapterConfig(Config):
+    """What an adapter is and which model it belongs to.
+
+    Args:
+        base: the model as it was named when the training began, for messages.
+        base_sha256: `weights_digest` of its files.
+        parts: what was trained.
+        lora: numbers of the LoRA matrices, if "lora" is among the parts.
+        new_words: words of the training sentences that are not in the base's lexicon; empty if that has none.
+    """
+
+    base: str
+    base_sha256: str
+    parts: tuple[Part, ...] = Field(min_length=1)
+    lora: LoraConfig = LoraConfig()
+    new_words: tuple[str, ...] = ()
+
+
+def weights_digest(files: Iterable[Path]) -> str:
+    """SHA-256 of the files' contents one after the other, as `cat FILES | sha256sum` gives it."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def add_adapter(model: VideoLisaModel, parts: Sequence[Part], lora: LoraConfig) -> None:
+    """Freeze a model but for the named parts, and put fresh LoRA matrices into its language model if "lora" is among them.
+
+    B begins with zeros, so the model computes what it did before. A is drawn from torch's global random numbers.
+
+    Raises:
+        ConfigError: peft is not installed, or the language model has no such layer.
+    """
+    model.requires_grad_(False)
+    if "lora" in parts:
+        _require_targets(model, lora)
+        try:
+            import peft
+        except ImportError as error:
+            raise ConfigError(f"training LoRA needs peft, which cannot be imported ({error}); pip install 'saymask[train]'") from None
+        numbers = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.targets))  # pyright: ignore[reportArgumentType]
+        peft.inject_adapter_in_model(numbers, model.get_submodule(_BLOCKS))
+    for part in parts:
+        if part in PARTS:
+            model.get_submodule(PARTS[part]).requires_grad_(True)
+
+
+def save_adapter(model: VideoLisaModel, config: AdapterConfig, folder: Path) -> None:
+    """Write what was trained; an adapter that is in the folder already is replaced only when the new one is complete."""
+    trained = {name: parameter for name, parameter in model.named_parameters() if ".lora_" in name}
+    trained |= dict(_whole_parts(model, config.parts))
+    tensors = {_PEFT_PREFIX + name.replace(".default.", "."): value.detach().cpu().contiguous() for name, value in trained.items()}
+    with replaced_folder(folder) as draft:
+        save_file(tensors, draft / TENSOR_FILE, metadata={"format": "pt"})
+        (draft / "adapter_config.json").write_text(json.dumps(_for_peft(config), indent=2) + "\n", encoding="utf-8")
+        config.save(draft / ADAPTER_FILE)
+
+
+def _for_peft(config: AdapterConfig) -> dict[str, Any]:
+    """The adapter in peft's words; the parts trained as a whole are its `modules_to_save`."""
+    targets = rf"{re.escape(_BLOCKS)}\..*\.({'|'.join(config.lora.targets)})"  # not the layers of that name in the vision tower
+    return {
+        "peft_type": "LORA",
+        "base_model_name_or_path": config.base,
+        "inference_mode": True,
+        "target_modules": targets if "lora" in config.parts else "dummy-target-modules",
+        "modules_to_save": [PARTS[part] for part in config.parts if part in PARTS] or None,
+        "r": config.lora.rank,
+        "lora_alpha": config.lora.alpha,
+        "lora_dropout": config.lora.dropout,
+        "bias": "none",
+    }
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter of ours."""
+    return (folder / ADAPTER_FILE).is_file()
+
+
+def read_adapter(folder: Path) -> AdapterConfig:
+    """The configuration of an adapter.
+
+    Raises:
+        CheckpointError: it is absent or not readable.
+        ConfigError: it says something this version does not know.
+    """
+    return AdapterConfig.parse(read_json(folder / ADAPTER_FILE), str(folder / ADAPTER_FILE))
+
+
+@torch.no_grad()
+def merge_adapter(base: VideoLisaSegmenter, folder: Path) -> VideoLisaSegmenter:
+    """Add an adapter to the weights of a loaded model, which must be the one it was trained on.
+
+    Raises:
+        CheckpointError: it was trained on another model, or its tensors do not fit.
+    """
+    config = read_adapter(folder)
+    digest = weights_digest(base.weights_files)
+    if digest != config.base_sha256:
+        raise CheckpointError(
+            f"{folder}: trained on {config.base!r} with weights {config.base_sha256[:16]}…, "
+            f"but {base.name!r} has {digest[:16]}…; load it with the model it was trained on"
+        )
+    model = base.model
+    tensors = {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in read_tensors(folder / TENSOR_FILE)}
+    wanted = _wanted_shapes(model, config)
+    mismatched = [(name, tuple(t.shape), wanted[name]) for name, t in tensors.items() if name in wanted and tuple(t.shape) != wanted[name]]
+    raise_unless_exact(folder, wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys(), mismatched)
+    for name, parameter in _whole_parts(model, config.parts):
+        parameter.copy_(tensors[name])
+    for name, layer in _target_layers(model, config):
+        delta = config.lora.alpha / config.lora.rank * tensors[f"{name}.lora_B.weight"].float() @ tensors[f"{name}.lora_A.weight"].float()
+        layer.weight.copy_(layer.weight.float() + delta.to(layer.weight.device))
+    if model.config.lexicon:
+        model.config.lexicon = [*model.config.lexicon, *config.new_words]
+    files = (*base.weights_files, folder / TENSOR_FILE, folder / ADAPTER_FILE)
+    return VideoLisaSegmenter(model, base.processor, f"{base.name}+{folder.name}", files)
+
+
+def _wanted_shapes(model: VideoLisaModel, config: AdapterConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor that an adapter of this configuration has."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in _whole_parts(model, config.parts)}
+    for name, layer in _target_layers(model, config):
+        shapes[f"{name}.lora_A.weight"] = (config.lora.rank, layer.in_features)
+        shapes[f"{name}.lora_B.weight"] = (layer.out_features, config.lora.rank)
+    return shapes
+
+
+def _whole_parts(model: VideoLisaModel, parts: Sequence[str]) -> Iterator[tuple[str, nn.Parameter]]:
+    """Parameters of the parts that are trained as a whole; one that two of them share (tied embeddings) comes once."""
+    seen: set[int] = set()
+    for part in parts:
+        for name, parameter in model.get_submodule(PARTS[part]).named_parameters(PARTS[part]) if part in PARTS else ():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+
+def _target_layers(model: VideoLisaModel, config: AdapterConfig) -> list[tuple[str, nn.Linear]]:
+    """Linear layers beside which the adapter has matrices."""
+    if "lora" not in config.parts:
+        return []
+    return [(name, layer) for name, layer in _linear_layers(model) if name.rpartition(".")[2] in config.lora.targets]
+
+
+def _linear_layers(model: VideoLisaModel) -> Iterator[tuple[str, nn.Linear]]:
+    for name, module in model.get_submodule(_BLOCKS).named_modules(prefix=_BLOCKS):
+        if isinstance(module, nn.Linear):
+            yield name, module
+
+
+def _require_targets(model: VideoLisaModel, lora: LoraConfig) -> None:
+    present = dict.fromkeys(name.rpartition(".")[2] for name, _ in _linear_layers(model))
+    if unknown := [target for target in lora.targets if target not in present]:
+        raise ConfigError(f"lora.targets: the language model has no layer {unknown[0]!r}; it has {', '.join(present)}")

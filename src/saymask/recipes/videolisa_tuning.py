@@ -1,0 +1,53 @@
+"""Recipes that go on with a VideoLISA model: the paper's training, and one's own words and videos."""
+
+from __future__ import annotations
+
+from saymask.data.mixture import videolisa_mixture
+from saymask.models.adapters import LoraConfig
+from saymask.training.config import OptimConfig
+from saymask.training.tuning_config import VideoLisaTuningConfig
+
+
+def videolisa_phi3() -> VideoLisaTuningConfig:
+    """The paper's training of VideoLISA-3.8B (2409.19603): LoRA on Phi-3's fused qkv, embeddings, head, mask decoder and projector whole.
+
+    Command, with the start points downloaded (docs/finetune.md):
+        saymask convert LLAVA start --vision-tower CLIP --mask-model SAM
+        torchrun --nnodes 8 --nproc-per-node 8 -m saymask train videolisa_phi3 base=start
+    Cost: 64 A10 GPUs for about 20 hours (paper). Expected, from the paper and not measured here: J&F 61.7 on Ref-YouTube-VOS and 67.7 on
+    Ref-DAVIS17 (Table 1), 42.3 on MeViS valid (Table 2), 45.1 on ReasonVOS (Table 3); gIoU 61.4 on ReasonSeg val (Table 4).
+    The numbers of frames (32 sparse, 4 dense) and the weights of the losses (1, 2, 0.5) are those of the base's configuration.
+    """
+    return VideoLisaTuningConfig(
+        base="start",
+        train_parts=("lora", "embeddings", "lm_head", "mask_decoder", "prompt_projector"),
+        lora=LoraConfig(targets=("qkv_proj",), rank=8, alpha=16, dropout=0.05),
+        data=videolisa_mixture(),
+        clips="refer",
+        frozen_dtype="bfloat16",
+        optim=OptimConfig(lr=3e-4, betas=(0.9, 0.95), weight_decay=0, warmup_steps=100, schedule="linear", final_lr_share=0, clip_norm=1.0),
+        steps=6000,
+        batch_size=2,
+        micro_batches=64,
+        gradient_checkpointing=True,
+        workers=2,
+        save_every=300,
+    )
+
+
+def finetune() -> VideoLisaTuningConfig:
+    """Your own words and videos taught to a model: an adapter of LoRA matrices, prompt projector and mask decoder.
+
+    Command: `saymask train finetune data.root=DIR -o runs/mine`, then `-m toy+runs/mine/model`. The rates suit the bundled toy; for the
+    released model: `base=videolisa-3.8b optim.lr=1e-4 frozen_dtype=bfloat16 gradient_checkpointing=true batch_size=1 micro_batches=8`.
+    Cost and expected result: tests/training/test_new_word.py, which teaches the toy a word by six clips.
+    """
+    return VideoLisaTuningConfig(
+        base="toy",
+        train_parts=("lora", "prompt_projector", "mask_decoder"),
+        optim=OptimConfig(lr=1e-3, betas=(0.9, 0.95), weight_decay=0, warmup_steps=10, schedule="linear", final_lr_share=0),
+        steps=100,
+        batch_size=6,
+        log_every=10,
+        save_every=100,
+    )

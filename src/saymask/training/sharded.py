@@ -1,0 +1,41 @@
+"""Tensors of a module whose parameters may be spread over processes (FSDP2): read as wholes, written from wholes.
+
+Reading a spread tensor is something that all processes do together, in the same order; writing needs nobody else.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+
+def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """What training changes: parameters that require a gradient, and buffers; a tensor that is shared appears once, by its first name."""
+    tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        is_frozen = isinstance(tensor, nn.Parameter) and not tensor.requires_grad
+        if isinstance(tensor, Tensor) and not is_frozen and id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[name] = tensor
+    return tensors
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """The complete tensor, detached, on its device."""
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach()
+
+
+@torch.no_grad()
+def write(target: Tensor, values: Tensor) -> None:
+    """Copy complete values into a tensor, or this process's part of them."""
+    target.copy_(spread_like(target, values))
+
+
+def spread_like(target: Tensor, values: Tensor) -> Tensor:
+    """Complete values on the device of a tensor, and spread as it is."""
+    values = values.to(target.device)
+    if isinstance(target, DTensor):
+        return distribute_tensor(values, target.device_mesh, target.placements, src_data_rank=None)
+    return values.clone()

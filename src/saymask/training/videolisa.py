@@ -1,0 +1,95 @@
+"""VideoLISA on any samples: a loaded model, some parts of which are trained on, and batches of a dataset.
+
+What is frozen builds no graph: the vision tower and the mask encoder see all frames of a batch at once and keep nothing for a backward
+pass.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from saymask.data.mixture import Member, Mixture, MixtureConfig, open_mixture
+from saymask.data.samples import LazySamples
+from saymask.errors import ConfigError
+from saymask.lookup import resolve
+from saymask.models.adapters import AdapterConfig, add_adapter, save_adapter, weights_digest
+from saymask.models.checkpoints import load_model
+from saymask.models.videolisa_processor import VideoLisaProcessor
+from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.runtime import Runtime
+from saymask.training.task import SAMPLE_NAMES, Task
+from saymask.training.tuning_config import DatasetConfig, VideoLisaTuningConfig
+from saymask.video.sampling import ClipSampler, jittered_at_test_slots, refer_sparse_dense
+
+CLIP_SAMPLERS: dict[str, ClipSampler] = {"jittered": jittered_at_test_slots, "refer": refer_sparse_dense}
+
+
+class SampleBatches(Dataset[dict[str, Any]]):
+    """Micro-batches of what is drawn from one dataset or several."""
+
+    def __init__(self, mixture: Mixture, processor: VideoLisaProcessor, batch_size: int):
+        self.mixture = mixture
+        self.processor = processor
+        self.batch_size = batch_size
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        samples = self.mixture.samples(index, self.batch_size)
+        batch = self.processor.to_batch(samples, np.random.default_rng([self.mixture.seed, index]))
+        return {**batch, SAMPLE_NAMES: [f"{sample.video.name}/{sample.expression.exp_id}" for sample in samples]}
+
+
+def build(config: VideoLisaTuningConfig) -> Task:
+    """A loaded model with an adapter that computes nothing yet, and the batches it is trained on.
+
+    Raises:
+        ConfigError: no dataset is given, the base is of another family, or numbers that do not fit it.
+        UnknownName, CheckpointError, DataError: there is no such model or dataset, or it is damaged.
+    """
+    mixture = open_data(config.data, config.seed)
+    base = load_model(config.base, Runtime.choose("cpu", config.frozen_dtype))
+    if not isinstance(base, VideoLisaSegmenter):
+        raise ConfigError(f"base = {config.base}: not a VideoLISA model")
+    model, model_config = base.model, base.processor.config
+    if config.num_supervised is not None and config.num_supervised > model_config.num_sparse:
+        raise ConfigError(f"num_supervised = {config.num_supervised}: a clip of {config.base!r} has only {model_config.num_sparse} frames")
+    torch.manual_seed(config.seed)
+    add_adapter(model, config.train_parts, config.lora)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    adapter = AdapterConfig(
+        base=config.base,
+        base_sha256=weights_digest(base.weights_files),
+        parts=config.train_parts,
+        lora=config.lora,
+        new_words=_new_words(base, mixture),
+    )
+    processor = VideoLisaProcessor(base.processor.tokenizer, model_config, config.num_supervised, CLIP_SAMPLERS[config.clips])
+    batches = SampleBatches(mixture, processor, config.batch_size)
+    return Task(model, batches, partial(save_adapter, model, adapter), partial(VideoLisaSegmenter, model, processor, "in training"))
+
+
+def open_data(data: DatasetConfig | MixtureConfig, seed: int) -> Mixture:
+    """Find what a run is trained on.
+
+    Raises:
+        ConfigError: a folder of one's own is not named.
+        UnknownName, DataError: there is no such dataset or split.
+    """
+    if isinstance(data, MixtureConfig):
+        return open_mixture(data, seed)
+    if data.name == "folder" and data.root is None:
+        raise ConfigError("data.root is not given: the folder of your videos, masks and sentences; saymask train finetune data.root=DIR")
+    return Mixture([Member(data.name, resolve(data.name, "dataset")(data.root, data.split), rate=1)], seed)
+
+
+def _new_words(base: VideoLisaSegmenter, mixture: Mixture) -> tuple[str, ...]:
+    """Words that the base has never seen, so that nobody is warned of them afterwards; what is drawn has no index to look in."""
+    indices = [member.samples.items for member in mixture.members if isinstance(member.samples, LazySamples)]
+    words = [word.lower() for items in indices for item in items for word in base.unknown_words(item.expression.text)]
+    return tuple(dict.fromkeys(words))
