@@ -77,7 +77,9 @@ def by_family(results: dict[str, Any]) -> dict[str, float]:
 
 def saymask(*arguments: str) -> None:
     print("saymask", *arguments, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "saymask", *arguments], check=True, stdout=sys.stderr)
+    finished = subprocess.run([sys.executable, "-m", "saymask", *arguments], stdout=sys.stderr)
+    if finished.returncode:
+        sys.exit(finished.returncode)  # it has said why
 
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:

@@ -29,8 +29,10 @@ class Config(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
-            path = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"{source}: {path} = {first['input']!r}: {first['msg'].lower()}") from None
+            path, value = ".".join(map(str, first["loc"])), first["input"]
+            # What is wrong with several keys together belongs to no value; the message names them.
+            place = [path] * bool(path) if isinstance(value, Mapping | BaseModel) else [f"{path} = {value!r}"]
+            raise ConfigError(": ".join([source, *place, first["msg"].lower()])) from None
 
     @classmethod
     def load(cls, path: Path | str) -> Self:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from saymask.errors import CheckpointError, UnknownName
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.runtime import Runtime
 
 CPU = Runtime("cpu", "float32")
@@ -116,3 +117,15 @@ def test_another_family(saved):
 def test_mistyped_name():
     with pytest.raises(UnknownName, match=r"^unknown model 'tov' \(and no such folder\); did you mean 'toy'\?$"):
         load_model("tov", CPU)
+
+
+def test_what_input_and_output_share_is_written_once(tokenizer, tmp_path):
+    config = VideoLisaConfig.debug(seg_token_id=tokenizer.convert_tokens_to_ids("[SEG]"))
+    config.text_config.tie_word_embeddings = True
+    model = VideoLisaModel(config)
+    save_model(model, VideoLisaProcessor(tokenizer, config), tmp_path / "tied")
+    names = set(load_file(tmp_path / "tied/model.safetensors"))
+    assert "language_model.model.embed_tokens.weight" in names
+    assert "language_model.lm_head.weight" not in names
+    loaded = load_model(tmp_path / "tied", Runtime("cpu")).model.language_model
+    assert loaded.lm_head.weight is loaded.model.embed_tokens.weight

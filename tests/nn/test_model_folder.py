@@ -33,3 +33,11 @@ def test_what_a_killed_save_retired_is_kept_until_the_next_one_is_complete(tmp_p
         assert list(draft.iterdir()) == []
         assert retired.exists()
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
+
+
+def test_files_are_as_readable_as_any_other(tmp_path):
+    (tmp_path / "plain").touch()
+    with replaced_folder(tmp_path / "model") as draft:
+        (draft / "weights").touch(mode=0o600)
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["weights"]
+    assert (tmp_path / "model/weights").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,4 +1,7 @@
-"""`saymask convert SRC DST`: released weights in saymask's own layout, one file in one dtype, ready for `-m DST`."""
+"""`saymask convert SRC DST`: any model in saymask's own layout, one file in one dtype, ready for `-m DST`.
+
+SRC may be released weights, a model with an adapter (which is merged), or, with `--mask-model`, what a training begins with.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,41 @@ import typer
 
 from saymask.cli.output import progress_bar, say, shown
 from saymask.cli.segment import DtypeOption, VisionTowerOption
+from saymask.errors import ConfigError
 from saymask.runtime import Runtime
 from saymask.video.atomic import new_folder
 
 
 def convert(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="A folder in the released layout, or a repository of the hub.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Released weights, or a model and its adapter: toy+ADAPTER.")],
     target: Annotated[Path, typer.Argument(metavar="DST", help="The folder to write; it must not exist.")],
     vision_tower: VisionTowerOption = None,
+    mask_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Segment Anything: put a model together to be trained; SRC is LLaVA-Phi-3.",
+        ),
+    ] = None,
     dtype: DtypeOption = None,
 ) -> None:
-    """Rewrite released weights in saymask's own layout."""
+    """Rewrite weights in saymask's own layout: released ones, a model with its adapter merged, or the parts a training begins with."""
     with new_folder(target.absolute()) as draft, progress_bar(f"converting {source}"):
-        from saymask.models.checkpoints import save_model
-        from saymask.models.release_download import load_hub
-        from saymask.models.release_loading import load_release
+        from saymask.models.checkpoints import load_model, save_model
+        from saymask.models.start_points import assemble
+        from saymask.models.videolisa_segmenter import VideoLisaSegmenter
 
         runtime = Runtime.choose("cpu", dtype)
-        if Path(source).is_dir():
-            segmenter = load_release(Path(source), runtime, source, vision_tower)
+        if mask_model is not None:
+            if vision_tower is None:
+                raise ConfigError("--mask-model goes with --vision-tower: SRC is then a LLaVA folder, which has neither")
+            segmenter = assemble(Path(source), vision_tower, mask_model, runtime)
         else:
-            segmenter = load_hub(source, runtime, source, vision_tower)
+            segmenter = load_model(source, runtime, vision_tower)
+        if not isinstance(segmenter, VideoLisaSegmenter):
+            raise ConfigError(f"{source}: not a VideoLISA model, and no other has a layout of ours")
         save_model(segmenter.model, segmenter.processor, draft, segmenter.model.dtype)
         state = segmenter.model.state_dict()
     say(f"tensors     {len(state)}")

@@ -35,7 +35,13 @@ def _check_model(model: str) -> str:
 
 
 ModelOption = Annotated[
-    str, typer.Option("-m", "--model", callback=_check_model, help="A name of `saymask list`, a folder of weights, or a hub repository.")
+    str,
+    typer.Option(
+        "-m",
+        "--model",
+        callback=_check_model,
+        help="A name of `saymask list`, a folder of weights, or a hub repository; with an adapter: MODEL+FOLDER.",
+    ),
 ]
 AnswerOption = Annotated[
     Literal["forced", "generate"],

@@ -1,8 +1,9 @@
 """The toy world: endless videos of drawn things with questions about them and exact masks, from a seed.
 
-Four splits. `train` is endless in practice; `val` (200 videos, made as those of `train`) is for choosing; `test` (400) and `test-novel` (200:
-colour-kind pairs and wordings that training never sees) are the exam and fixed by WORLD_VERSION: a visible change is a new version. A sample is a pure function of its split and index, a
-training batch of `draw_batch`'s arguments. Nothing is on disk; a video of 24 frames of 128 x 128 is drawn when its sample is indexed.
+Four splits. `train` is endless in practice; `val` (200 videos, made as those of `train`) is for choosing; `test` (400) and `test-novel`
+(200: colour-kind pairs and wordings that training never sees) are the exam and fixed by WORLD_VERSION: a visible change is a new version.
+A sample is a pure function of its split and index, a training batch of `draw_batch`'s arguments. Nothing is on disk; a video of 24 frames
+of 128 x 128 is drawn when its sample is indexed.
 """
 
 from __future__ import annotations

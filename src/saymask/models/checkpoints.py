@@ -167,6 +167,7 @@ def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Pat
     with init_empty_weights():
         plain = VideoLisaModel(config)
     plain.load_state_dict(state, assign=True)
+    plain.language_model.tie_weights()  # what is shared is written once
     with replaced_folder(folder) as draft, quiet_transformers():
         plain.save_pretrained(draft)
         processor.tokenizer.save_pretrained(draft)

@@ -295,7 +295,9 @@ class VideoLisaModel(PreTrainedModel):
 
         seg_hidden_NE, row_N = self.seg_hidden(input_ids_BI, hidden_BLE, spliced)
         if len(row_N) == 0:
-            return VideoLisaOutput(loss=self.config.lm_loss_weight * lm_loss, lm_loss=lm_loss)
+            # Processes that share out the parameters (FSDP2) must all call the encoder, also the one that has nothing to segment.
+            nothing = 0 * self.mask_head.encode(mask_pixels_BDChw[:1, 0]).sum()
+            return VideoLisaOutput(loss=self.config.lm_loss_weight * lm_loss + nothing, lm_loss=lm_loss)
         row_N = row_N.unique_consecutive()  # from here on N are the chats that say [SEG]; all say it K times
         seg_hidden_NKE = rearrange(seg_hidden_NE, "(n k) e -> n k e", n=len(row_N))
         index_BD = row_N.new_zeros(clips, num_masked) if seg_index_BD is None else seg_index_BD

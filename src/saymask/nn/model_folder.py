@@ -17,6 +17,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     try:
         draft.mkdir(parents=True)
         yield draft
+        _share(draft)
         if folder.exists():
             shutil.rmtree(retired, ignore_errors=True)
             folder.rename(retired)
@@ -24,3 +25,14 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(retired, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _share(folder: Path) -> None:
+    """Give every file the permissions of any new file; safetensors' own are for their owner alone."""
+    probe = folder / ".probe"
+    probe.touch()
+    mode = probe.stat().st_mode
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)

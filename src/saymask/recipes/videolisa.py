@@ -57,6 +57,9 @@ TOY_MODEL: dict[str, Any] = {
     "vision_select_layer": -1,
     "system_prompt": "",
     "aux_loss_weight": 1.0,
+    "token_layout": "sparse_dense",
+    "token_per_frame": False,
+    "frames_seen": "spread",
     "domain_tag": "saymask-toyworld",
     # On a CPU the backward pass of fused attention is the slower one for sequences this short.
     "attn_implementation": {"text_config": "eager", "vision_config": "eager"},
@@ -95,7 +98,7 @@ def videolisa_toy_more() -> VideoLisaToyConfig:
         init_from="runs/toy/model",
         optim=OptimConfig(lr=1e-3),
         seed=1,
-        steps=6000,
+        steps=4000,
         batch_size=32,
         num_supervised=1,
         workers=1,
