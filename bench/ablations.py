@@ -41,6 +41,8 @@ FIRST_FRAME = ("data.image_share=1", "model.frames_seen=first")
 ROWS: dict[str, Row] = {
     "sparse-dense, seg-all": Row("5, 6, 8, 9, 10"),
     "n-frame": Row("5, 8", ("model.token_layout=n_frame",)),
+    "sparse-dense, one dense frame": Row("5, 8", ("model.num_dense=1",)),
+    "n-frame, one frame": Row("5, 8", ("model.num_dense=1", "model.token_layout=n_frame")),
     "spatial-temporal pooling": Row("5, 8", ("model.token_layout=spatial_temporal",)),
     "slow-fast pooling": Row("5, 8", ("model.token_layout=slow_fast",)),
     "one token segments one frame": Row("6, 9", ("model.token_per_frame=true",)),
