@@ -33,7 +33,7 @@ class Row:
     @property
     def run(self) -> str:
         """Folder name of the training; rows that differ in the tracker alone share one."""
-        return "-".join(override.partition("=")[2] for override in self.overrides) or "paper"
+        return ",".join(override.rpartition(".")[2] for override in self.overrides) or "paper"
 
 
 FIRST_FRAME = ("data.image_share=1", "model.frames_seen=first")
@@ -56,14 +56,15 @@ ROWS: dict[str, Row] = {
 
 def exam(row: Row, seed: int, options: argparse.Namespace) -> dict[str, float]:
     """Train and examine one variant unless that is done -> J&F by family and overall, in per cent."""
-    run = options.out / f"{row.run}-seed{seed}"
+    shared = [f"seed={seed}", f"steps={options.steps}", *options.overrides]
+    run = options.out / ",".join([row.run, *shared]).replace("/", "_")
     device = ["--device", options.device] if options.device else []
-    overrides = [*row.overrides, f"seed={seed}", f"steps={options.steps}", *options.overrides]
+    overrides = [*row.overrides, *shared]
     if not (run / "finished").exists():
         resume = ["--resume"] if (run / "train.json").exists() else []
         saymask("train", "videolisa_toy_ablation", *overrides, "-o", str(run), *resume, *device)
         (run / "finished").touch()
-    results = options.out / f"{row.run}-seed{seed}-{row.tracker or 'own'}"
+    results = run.with_name(f"{run.name},exam={row.tracker or 'own'}")
     if not (results / "results.json").exists():
         tracker = ["-t", row.tracker] if row.tracker else []
         resume = ["--resume"] if results.exists() else []

@@ -117,8 +117,9 @@ def test_a_batch_without_any_mask_has_the_text_loss_alone(training_parts):
     assert out.loss.item() == pytest.approx(out.lm_loss.item())
     assert out.mask_bce_loss is None
     out.loss.backward()
-    # The encoder was called nevertheless: processes that share its parameters wait for each other.
-    assert all(p.grad is not None and not p.grad.any() for p in model.mask_head.sam.vision_encoder.layers.parameters())
+    # They have gradients nevertheless: processes that share out the parameters wait for each other's.
+    for part in (model.prompt_projector, model.mask_head.sam.vision_encoder.layers, model.mask_head.sam.mask_decoder.transformer):
+        assert all(p.grad is not None and not p.grad.any() for p in part.parameters())
 
 
 def test_region_targets_are_area_shares(training_parts):

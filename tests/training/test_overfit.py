@@ -85,4 +85,5 @@ def test_four_clips_are_learnt_by_heart(tmp_path: Path):
     assert task is not None and task.segmenter is not None
     exam = Exam("toyworld", "four clips", clips())
     row = score_rows(exam, {"model": own_answers(exam, task.segmenter())})["model"]
-    assert [round(entry["j"], 3) for entry in row["expressions"] if entry["j"] <= 0.9] == []
+    scores = [entry["j"] for entry in row["expressions"]]
+    assert len(scores) == 4 and min(scores) > 0.9, scores

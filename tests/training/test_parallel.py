@@ -25,9 +25,9 @@ OVERRIDES = [
     *("steps=6", "batch_size=2", "micro_batches=4", "save_every=3", "log_every=2", "workers=0", "autocast=false", "shard_mb=4"),
     *("optim.warmup_steps=2", "optim.clip_norm=0.5", "tokenizer_sentences=50", "vocab_size=400", "gradient_checkpointing=true"),
     *("model.text_config.num_hidden_layers=2", "model.vision_config.num_hidden_layers=1", "model.num_sparse=3", "model.num_dense=1"),
-    *("model.mask_config.vision_config.num_hidden_layers=1", "data.phases=[{until: 1, mix: {attribute: 1}}]", "validation=null"),
+    *("model.mask_config.vision_config.num_hidden_layers=1", "data.phases=[{until: 1, mix: {attribute: 1, absent: 3}}]", "validation=null"),
 ]
-"""A VideoLISA that takes seconds, with clipping in force."""
+"""A VideoLISA that takes seconds, with clipping in force and, now and then, a micro-batch in which no answer has a mask."""
 
 PROGRAM = """
 from saymask import lookup

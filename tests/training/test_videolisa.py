@@ -131,7 +131,7 @@ def test_own_data_become_an_adapter_that_answers(own_data, tmp_path):
     ("overrides", "message"),
     [
         ([], "data.root is not given: the folder of your videos, masks and sentences; saymask train finetune data.root=DIR"),
-        (["data.name=toyworld", "num_supervised=20"], "num_supervised = 20: a clip of 'toy' has only 8 frames"),
+        (["data.name=toyworld", "num_supervised=20"], "num_supervised = 20: of a clip's frames only 8 can be supervised (toy)"),
         (
             ["data.name=toyworld", "lora.targets=[q_proj]"],
             "lora.targets: the language model has no layer 'q_proj'; it has o_proj, qkv_proj, gate_up_proj, down_proj",

@@ -24,7 +24,11 @@ def test_a_batch_is_a_function_of_seed_and_step():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("num_supervised=20", "num_supervised = 20: a clip has only 3 frames (model.num_sparse)"),
+        (
+            "num_supervised=20",
+            "no model can be built from these numbers (num_supervised = 20: of a clip's frames only 3 can be supervised); "
+            "check the model.* overrides",
+        ),
         (
             "model.num_dense=3",
             "no model can be built from these numbers (num_dense = 3 must be at least 1 and less than num_sparse = 3); "
@@ -52,7 +56,10 @@ def test_questions_about_time_alone_leave_nothing_to_ask_about_stills():
     phases = '[{"until": 1, "mix": {"motion": 1}}]'
     with pytest.raises(ConfigError) as caught:
         videolisa_toy().override([*TINY, "data.image_share=1", f"data.phases={phases}"])
-    assert "image_share" in str(caught.value)
+    expected = (
+        "image_share = 1.0: no family of the mix can be asked about a still; add one of attribute, spatial, knowledge, plural, absent"
+    )
+    assert str(caught.value) == f"overrides: data: value error, {expected}"
 
 
 def test_a_run_begins_with_the_weights_and_the_tokenizer_of_another(tmp_path):

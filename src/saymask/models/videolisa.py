@@ -294,14 +294,16 @@ class VideoLisaModel(PreTrainedModel):
         lm_loss = self._lm_loss(hidden_BLE, spliced.labels(labels_BI))
 
         seg_hidden_NE, row_N = self.seg_hidden(input_ids_BI, hidden_BLE, spliced)
-        if len(row_N) == 0:
-            # Processes that share out the parameters (FSDP2) must all call the encoder, also the one that has nothing to segment.
-            nothing = 0 * self.mask_head.encode(mask_pixels_BDChw[:1, 0]).sum()
-            return VideoLisaOutput(loss=self.config.lm_loss_weight * lm_loss + nothing, lm_loss=lm_loss)
-        row_N = row_N.unique_consecutive()  # from here on N are the chats that say [SEG]; all say it K times
-        seg_hidden_NKE = rearrange(seg_hidden_NE, "(n k) e -> n k e", n=len(row_N))
-        index_BD = row_N.new_zeros(clips, num_masked) if seg_index_BD is None else seg_index_BD
-        seg_hidden_NDE = seg_hidden_NKE.gather(1, index_BD[row_N, :, None].expand(-1, -1, seg_hidden_NE.shape[-1]))
+        nothing = len(row_N) == 0
+        if nothing:
+            # Processes that share out the parameters (FSDP2) must all have gradients of all of them: the first clip goes through the mask
+            # head with some state, and counts for nothing.
+            row_N, seg_hidden_NDE = row_N.new_zeros(1), hidden_BLE[:1, :1].expand(-1, num_masked, -1)
+        else:
+            row_N = row_N.unique_consecutive()  # from here on N are the chats that say [SEG]; all say it K times
+            seg_hidden_NKE = rearrange(seg_hidden_NE, "(n k) e -> n k e", n=len(row_N))
+            index_BD = row_N.new_zeros(clips, num_masked) if seg_index_BD is None else seg_index_BD
+            seg_hidden_NDE = seg_hidden_NKE.gather(1, index_BD[row_N, :, None].expand(-1, -1, seg_hidden_NE.shape[-1]))
         rows = row_N.tolist()
         features_FChw = self.mask_head.encode(rearrange(mask_pixels_BDChw[row_N], "n d c h w -> (n d) c h w"))
         prompts_F11C = rearrange(self.prompt_projector(seg_hidden_NDE), "n d c -> (n d) 1 1 c")
@@ -319,11 +321,14 @@ class VideoLisaModel(PreTrainedModel):
             dice = dice + mask_dice_loss(logits_KHW[present_K], targets_KHW[present_K], num_masks)
 
         config = self.config
-        loss = config.lm_loss_weight * lm_loss + config.bce_loss_weight * bce + config.dice_loss_weight * dice
+        loss = config.bce_loss_weight * bce + config.dice_loss_weight * dice
         aux = None
         if regions is not None and config.aux_loss_weight:
             aux = self.aux_heads(regions, row_N, tokens_BSPE, seg_hidden_NDE, features_FChw)
             loss = loss + config.aux_loss_weight * aux
+        if nothing:
+            return VideoLisaOutput(loss=config.lm_loss_weight * lm_loss + 0 * loss, lm_loss=lm_loss)
+        loss = loss + config.lm_loss_weight * lm_loss
         return VideoLisaOutput(loss=loss, lm_loss=lm_loss, mask_bce_loss=bce, mask_dice_loss=dice, aux_loss=aux)
 
     def _lm_loss(self, hidden_BLE: Tensor, labels_BL: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from einops import rearrange
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from saymask.errors import DataError
 from saymask.models.auxiliary import RegionTargets
 from saymask.models.prompts import (
     ABSENT_ANSWER,
@@ -78,6 +79,9 @@ class VideoLisaProcessor:
         self.config = config
         self.num_supervised = num_supervised
         self.clip_sampler = clip_sampler
+        most = config.num_dense if config.token_per_frame else config.num_sparse
+        if num_supervised is not None and num_supervised > most:
+            raise ValueError(f"num_supervised = {num_supervised}: of a clip's frames only {most} can be supervised")
         seg_ids = tokenizer(SEG_TOKEN, add_special_tokens=False).input_ids
         if seg_ids[-1] != config.seg_token_id:
             raise ValueError(f"the tokenizer gives {SEG_TOKEN} the id {seg_ids[-1]}, the model expects {config.seg_token_id}")
@@ -186,6 +190,8 @@ class VideoLisaProcessor:
 
     def _turn(self, expression: Expression, rng: np.random.Generator) -> tuple[str, str]:
         """Question and answer."""
+        if SEG_TOKEN in expression.text or SEG_TOKEN in (expression.answer or ""):
+            raise DataError(f"expression {expression.exp_id!r}, {expression.text!r}: {SEG_TOKEN} stands for a mask; leave it out")
         question = phrase(expression.text, is_sentence=expression.is_sentence)
         if expression.obj_ids and expression.answer:
             request = TRAINING_EXPLANATORY_REQUESTS[rng.integers(len(TRAINING_EXPLANATORY_REQUESTS))]

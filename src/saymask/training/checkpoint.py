@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from saymask.config import Config
-from saymask.errors import CheckpointError
+from saymask.errors import CheckpointError, ConfigError
 from saymask.nn.model_folder import replaced_folder
 from saymask.nn.strict import raise_unless_exact
 from saymask.nn.weight_files import read_tensors, weight_files
@@ -91,6 +91,8 @@ def save_checkpoint(run: Path, state: RunState, tensors: dict[str, Tensor], shar
     with replaced_folder(run / FOLDER / f"step-{state.step:06d}") as draft:
         _write_shards(draft, tensors, shard_mb)
         state.save(draft / _STATE)
+    for leftover in (run / FOLDER).glob(".step-*"):  # of a stop in the midst of writing or removing
+        shutil.rmtree(leftover, ignore_errors=True)
     for old in _checkpoints(run)[:-keep_last]:
         doomed = old.with_name(f".{old.name}.retired")
         old.rename(doomed)  # half a checkpoint must not look like one
@@ -118,7 +120,7 @@ def load_checkpoint(folder: Path, module: nn.Module, optimizer: torch.optim.Opti
         if state.frozen_sha256 != frozen_sha256:
             raise CheckpointError(f"{folder}: the weights that stay frozen were others then; restore those, or begin a new run")
         _read_into(folder, module, optimizer)
-    except (CheckpointError, OSError) as error:
+    except (CheckpointError, ConfigError, OSError) as error:
         raise CheckpointError(f"{error}\nto go on from the checkpoint before it, if there is one, delete {folder}") from None
     return state
 

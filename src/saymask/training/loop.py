@@ -25,7 +25,8 @@ from saymask.training.parallel import Parallel, start
 from saymask.training.run_log import LogState, RunLog
 from saymask.training.step import Stepper
 from saymask.training.task import Task
-from saymask.training.validation import open_validation, validate
+from saymask.training.validation import ask_in_mixed_precision, open_validation, validate
+from saymask.video.atomic import replaced_file
 
 CONFIG = "train.json"
 Progress = Callable[[int, int, str], None]
@@ -105,11 +106,10 @@ class _Run:
             if config.validation and self._is_due(config.validation.every):
                 self._validate()
             if self._is_due(config.save_every):
-                self.save()
                 whole = self.parallel.whole(self.task, config)
                 if self.parallel.is_main:
                     whole.save(self.folder / "model")
-                self.parallel.wait()
+                self.save()  # last: a run whose last checkpoint is there is finished
 
     def save(self) -> None:
         """Write a checkpoint of what is done."""
@@ -117,6 +117,7 @@ class _Run:
         state = RunState(step=self.done, frozen_sha256=self.frozen_sha256, log=self.step.log.state(), best=self.best)
         if self.parallel.is_main:
             save_checkpoint(self.folder, state, tensors, self.config.shard_mb, self.config.keep_last)
+        self.parallel.wait()
 
     def _is_due(self, every: int) -> bool:
         return self.done % every == 0 or self.done == self.config.steps
@@ -130,7 +131,8 @@ class _Run:
             def tell(done: int, total: int) -> None:
                 self.progress(self.done, self.config.steps, f"validating {done}/{total}")
 
-            scores = validate(whole.segmenter(), self.exam, picture, self.config.validation.pictures, tell)
+            with ask_in_mixed_precision(whole.module):
+                scores = validate(whole.segmenter(), self.exam, picture, self.config.validation.pictures, tell)
             self.step.log.write({"step": self.done, "validation": scores.to_log()})
             if self.best is None or scores.j_and_f > self.best:
                 self.best = scores.j_and_f
@@ -145,6 +147,7 @@ def _begin(config: TrainConfig, folder: Path, resume: bool, parallel: Parallel, 
     if config.validation and not task.segmenter:
         raise ConfigError(f"validation: what {config.kind} trains cannot be asked questions; set validation=null")
     exam = open_validation(config.validation) if config.validation and parallel.is_main else None
+    parallel.wait()
     if config.gradient_checkpointing:
         checkpoint_blocks(task.module)
     frozen_sha256 = frozen_digest(task.module)
@@ -154,6 +157,8 @@ def _begin(config: TrainConfig, folder: Path, resume: bool, parallel: Parallel, 
     state = RunState(step=0, frozen_sha256=frozen_sha256, log=LogState())
     if checkpoint:
         state = load_checkpoint(checkpoint, task.module, optimizer, frozen_sha256)
+        if state.step > config.steps:
+            raise ConfigError(f"{folder} has done {state.step} steps already, and steps = {config.steps}; ask for more, or begin a new run")
     log = RunLog(folder / "log.jsonl", state.step, state.log, parallel, config.micro_batches * config.batch_size)
     step = Stepper(config, task, parallel, model, optimizer, log)
     run = _Run(config, folder, parallel, task, step, exam, frozen_sha256, progress, state.step, state.best)
@@ -161,5 +166,6 @@ def _begin(config: TrainConfig, folder: Path, resume: bool, parallel: Parallel, 
         folder.mkdir(parents=True, exist_ok=True)
         run.save()  # so that a run can be continued from its first second
     if parallel.is_main:
-        config.save(folder / CONFIG)
+        with replaced_file(folder / CONFIG) as draft:
+            config.save(draft)
     return run

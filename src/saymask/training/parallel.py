@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from saymask.errors import ConfigError
@@ -123,12 +123,8 @@ class Fsdp(Ddp):
     def wrap(self, module: nn.Module, config: TrainConfig) -> nn.Module:
         Parallel.wrap(self, module, config)
         mesh = init_device_mesh(self.device.type, (self.world_size,))
-        # Inputs keep their precision: true masks and pixels are the losses' business, and autocast does the rest as it does elsewhere.
-        policy = (
-            MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if config.autocast else MixedPrecisionPolicy()
-        )
         for part in (*transformer_blocks(module), module):
-            fully_shard(part, mesh=mesh, mp_policy=policy)
+            fully_shard(part, mesh=mesh)  # precision is autocast's business, as it is elsewhere
         return module
 
     def gradients_of(self, model: nn.Module, is_last: bool) -> AbstractContextManager[None]:
@@ -165,6 +161,8 @@ def start(config: TrainConfig, runtime: Runtime) -> Parallel:
         raise ConfigError(f"several processes cannot share {runtime.device!r}; train on cuda or cpu, or without torchrun")
     rank, device = int(os.environ["RANK"]), torch.device("cpu")
     if runtime.torch_device.type == "cuda":
+        if int(os.environ["LOCAL_RANK"]) >= torch.cuda.device_count():
+            raise ConfigError(f"more processes than CUDA devices on this machine ({torch.cuda.device_count()}); start one for each")
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

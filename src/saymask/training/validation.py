@@ -7,12 +7,15 @@ strip per sample: frames, the outline of the truth, the prediction.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
+from torch import nn
 
 from saymask.evaluation.candidates import own_answers
 from saymask.evaluation.case_pictures import draw_case
@@ -75,6 +78,14 @@ def validate(segmenter: Segmenter, exam: Exam, picture: Path, num_pictures: int,
     overall = row["overall"]
     families = {family: means["j_and_f"] for family, means in row.get("families", {}).items()}
     return Validated(overall["j"], overall["f"], overall["j_and_f"], families, len(row["failed"]))
+
+
+def ask_in_mixed_precision(module: nn.Module) -> AbstractContextManager[Any]:
+    """What a model must be asked in: bf16 autocast if only its trained parts are float32, otherwise as it is."""
+    parameters = list(module.parameters())
+    if len({parameter.dtype for parameter in parameters}) == 1:
+        return nullcontext()
+    return torch.autocast(parameters[0].device.type, dtype=torch.bfloat16)
 
 
 def draw_cases(cases: list[tuple[Sample, Prediction]]) -> Image.Image:

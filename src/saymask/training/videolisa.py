@@ -55,8 +55,6 @@ def build(config: VideoLisaTuningConfig) -> Task:
     if not isinstance(base, VideoLisaSegmenter):
         raise ConfigError(f"base = {config.base}: not a VideoLISA model")
     model, model_config = base.model, base.processor.config
-    if config.num_supervised is not None and config.num_supervised > model_config.num_sparse:
-        raise ConfigError(f"num_supervised = {config.num_supervised}: a clip of {config.base!r} has only {model_config.num_sparse} frames")
     torch.manual_seed(config.seed)
     add_adapter(model, config.train_parts, config.lora)
     for parameter in model.parameters():
@@ -69,7 +67,10 @@ def build(config: VideoLisaTuningConfig) -> Task:
         lora=config.lora,
         new_words=_new_words(base, mixture),
     )
-    processor = VideoLisaProcessor(base.processor.tokenizer, model_config, config.num_supervised, CLIP_SAMPLERS[config.clips])
+    try:
+        processor = VideoLisaProcessor(base.processor.tokenizer, model_config, config.num_supervised, CLIP_SAMPLERS[config.clips])
+    except ValueError as error:
+        raise ConfigError(f"{error} ({config.base})") from None
     batches = SampleBatches(mixture, processor, config.batch_size)
     return Task(model, batches, partial(save_adapter, model, adapter), partial(VideoLisaSegmenter, model, processor, "in training"))
 

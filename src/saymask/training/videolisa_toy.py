@@ -69,14 +69,12 @@ def build(config: VideoLisaToyConfig) -> Task:
     try:
         model_config = VideoLisaConfig(**values)
         model = VideoLisaModel(model_config)
+        processor = VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
         if base:
             # Auxiliary heads are never saved, so these begin anew.
             model.load_state_dict(base.model.state_dict() | _auxiliary(model))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no model can be built from these numbers ({error}); check the model.* overrides") from None
-    if config.num_supervised is not None and config.num_supervised > model_config.num_sparse:
-        raise ConfigError(f"num_supervised = {config.num_supervised}: a clip has only {model_config.num_sparse} frames (model.num_sparse)")
-    processor = VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
     segmenter = partial(VideoLisaSegmenter, model, processor, "in training")
     return Task(model, QuestionBatches(config, processor), partial(save_model, model, processor), segmenter)
 
