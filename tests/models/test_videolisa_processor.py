@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from saymask.errors import DataError
 from saymask.models.prompts import IGNORE_LABEL, TRAINING_EXPLANATORY_REQUESTS
 from saymask.models.videolisa_processor import VideoLisaProcessor
 from saymask.records import Expression, Sample, Video
@@ -47,3 +48,9 @@ def test_the_sampler_chooses_frames_and_dense_slots(segmenter, supervised, maske
     # Every frame is grey, as bright as its number; the mask encoder's input is (value - 123.675) / 58.395 in red.
     red = batch["mask_pixels_BDChw"][0, :, 0, 0, 0].numpy() * 58.395 + 123.675
     assert red == pytest.approx(masked, abs=1e-3)
+
+
+@pytest.mark.parametrize("expression", [Expression("3", "the [SEG] fish", (1,)), Expression("3", "How many?", (), answer="[SEG]")])
+def test_a_sentence_with_the_token_of_masks_is_refused(segmenter, expression):
+    with pytest.raises(DataError, match=r"^expression '3', '.*': \[SEG\] stands for a mask; leave it out$"):
+        segmenter.processor.to_batch([make_sample(expression)], np.random.default_rng(0))

@@ -91,6 +91,13 @@ def test_the_newest_are_kept_and_what_is_incomplete_is_none(tmp_path):
     assert sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*")) == ["step-1000000", "step-999999"]
 
 
+def test_what_a_stop_left_behind_goes_with_the_next_one(tmp_path):
+    for leftover in (".step-000001.partial", ".step-000002.retired"):
+        (tmp_path / "checkpoints" / leftover).mkdir(parents=True)
+    save(tmp_path, *stepped(), 3)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000003"]
+
+
 def test_a_run_keeps_as_many_as_it_says(tmp_path):
     train(DotConfig(save_every=2, keep_last=3), tmp_path / "run", runtime=CPU)
     kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
@@ -99,6 +106,10 @@ def test_a_run_keeps_as_many_as_it_says(tmp_path):
 
 def damage(folder):
     (folder / "model.safetensors").write_bytes(b"not tensors")
+
+
+def damage_state(folder):
+    (folder / "state.json").write_text("")
 
 
 def leave_out(folder):
@@ -118,6 +129,7 @@ def other_frozen(folder):
     ("harm", "problem"),
     [
         (damage, "{folder}/model.safetensors: cannot be read as weights"),
+        (damage_state, "{folder}/state.json: expected keys and values, found NoneType"),
         (
             leave_out,
             "{folder}: the weights do not fit the configuration; nothing was loaded\n  missing unused\n  unexpected exp_avg.nobody\n"

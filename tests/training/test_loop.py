@@ -198,6 +198,13 @@ def test_resuming_as_another_run_is_refused(config, begun, override, message):
     assert str(caught.value) == message
 
 
+def test_resuming_for_fewer_steps_than_are_done_is_refused(config, tmp_path):
+    train(config.override(["steps=3"]), tmp_path / "run", runtime=CPU)
+    with pytest.raises(ConfigError) as caught:
+        train(config.override(["steps=2"]), tmp_path / "run", resume=True, runtime=CPU)
+    assert str(caught.value) == f"{tmp_path / 'run'} has done 3 steps already, and steps = 2; ask for more, or begin a new run"
+
+
 def test_resuming_a_run_of_another_kind_is_refused(config, begun):
     tiny("xmem_toy").save(begun / "train.json")
     expected = "cannot resume: kind was xmem_toy in the saved run, now dot; use a new output folder"
