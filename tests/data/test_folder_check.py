@@ -162,6 +162,11 @@ FAULTS = {
         "masks/clip.json: object 4 on frame 00001 of clip: its polygons need three corners",
         "export it again",
     ),
+    "outline that ends nowhere": (
+        coco(lambda content: content["annotations"][1].update(segmentation=[[1, 1, 5, 1, 5, float("nan")]])),
+        "masks/clip.json: object 4 on frame 00001 of clip: a corner is no number within reach of the frame, which is 20x12: nan",
+        "export it again",
+    ),
     "outline of another size": (
         coco(lambda content: content["images"][2].update(width=40)),
         "masks/clip.json: object 4 on frame 00002 of clip: the mask is 40x12, but the frame is 20x12",
@@ -198,6 +203,24 @@ FAULTS = {
         lambda root: (root / "sentences.csv").write_bytes(SENTENCES.replace("coin", "m\u00fcnze").encode("cp1252")),
         "sentences.csv line 6: byte 0xfc is not UTF-8",
         "CSV UTF-8",
+    ),
+    "empty file": (
+        lambda root: (root / "sentences.csv").write_text(""),
+        "sentences.csv: the file is empty",
+        "begin it with the line video,objects,sentence",
+    ),
+    "folder for a file": (
+        lambda root: [(root / "sentences.csv").unlink(), (root / "sentences.csv").mkdir()],
+        "sentences.csv: cannot be read (Is a directory)",
+        "put a file there",
+    ),
+    "id that leads elsewhere": (
+        lambda root: [
+            (root / "sentences.csv").unlink(),
+            (root / "sentences.json").write_text('{"videos": {"walk": {"expressions": {"..": {"exp": "it", "obj_id": "fish"}}}}}'),
+        ],
+        "sentences.json: 'walk/..' cannot name a sample: ids become folder names",
+        "correct it in the file",
     ),
     "no videos": (lambda root: (root / "videos").rename(root / "clips"), "videos: not found; own data is laid out as <root>/", "make it"),
     "no sentences": (remove("sentences.csv"), "sentences.csv: not found; own data is laid out as <root>/", "make it like that"),
@@ -248,6 +271,12 @@ def test_what_is_not_used_is_said(root):
     assert f"{root / 'videos' / 'forgotten'}: no sentence is about it, it is not used" in remarks
     assert f"{root / 'masks' / 'walk'}: masks on 2 of 3 frames; the others are not used" in remarks
     assert any("walk: frame 00001 has no mask of some objects and is not used; draw black ones" in text for text in remarks)
+
+
+@pytest.mark.parametrize("fault", ["no header", "empty file", "unknown split"])
+def test_what_was_not_understood_is_not_called_unused(fault, root):
+    FAULTS[fault][0](root)
+    assert not [text for text in remarks_of(root) if "not used" in text]
 
 
 def test_pictures_in_a_folder_may_be_videos_one_by_one(root):

@@ -72,6 +72,12 @@ def test_sentences_about_one_video_keep_their_ids_apart(root):
     assert "another sentence about walk is called 0 as well; rename one of them" in fault
 
 
+def test_a_sentence_is_the_same_however_its_video_is_written(root):
+    (root / "sentences.csv").write_text("video,objects,sentence\nsub/clip.v2,,a fish\nwalk,,a fish\nsub\\clip.v2.mp4,,A  fish\n")
+    (fault,) = read_index(root, "train").faults
+    assert fault == f"{root / 'sentences.csv'} line 4: the same sentence about 'sub/clip.v2' stands in line 2; remove one of them"
+
+
 def test_an_empty_folder_of_videos_says_so(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "sentences.csv").write_text("video,objects,sentence\na,,it\n")

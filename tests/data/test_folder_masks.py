@@ -93,6 +93,8 @@ def test_a_picture_to_look_at_is_no_mask(tmp_path):
     Image.fromarray(block(1)).save(folder / "overlay.png")
     masks = MaskFinder(tmp_path, {}).find("photo")
     assert isinstance(masks, ObjectPictures) and masks.names == ["cup/1"]
+    (tmp_path / "masks" / "photo.png").mkdir()
+    assert MaskFinder(tmp_path, {}).find("photo") == masks
     assert MaskFinder(tmp_path, {}).find("nothing") is None
 
 

@@ -19,7 +19,7 @@ def read(tmp_path, content):
 
 
 COCO = {
-    "images": [{"id": 1, "file_name": "a\\f.0.jpg", "height": HEIGHT, "width": WIDTH}, {"id": 2, "file_name": "a/v1.5"}],
+    "images": [{"id": 1, "file_name": "a\\f.0.jpg", "height": str(HEIGHT), "width": WIDTH}, {"id": 2, "file_name": "a/v1.5"}],
     "categories": [{"id": 8, "name": "fish"}],
     "annotations": [
         {"id": 1, "image_id": 1, "category_id": 8, "segmentation": [square(1)]},
@@ -40,6 +40,7 @@ YTVIS = {
 def test_coco(tmp_path):
     """Annotations 1 and 2 are one object, a polygon and an RLE; on frame v1.5 it is not there."""
     (masks,) = read(tmp_path, COCO).values()
+    assert masks.sizes == {"f.0": (HEIGHT, WIDTH), "v1.5": None}
     assert (masks.frames, masks.names, masks.obj_ids("fish"), masks.obj_ids("3")) == (["f.0", "v1.5"], ["1", "3", "fish"], (1,), (3,))
     assert np.array_equal(masks.mask(1, "f.0", VIDEO), block(1) | block(2))
     assert not masks.mask(1, "v1.5", VIDEO).any() and masks.looked_for(1, "v1.5") and not masks.looked_for(1, "v2")
@@ -60,6 +61,9 @@ def test_ytvis(tmp_path):
         (COCO, lambda file: file["annotations"][1].update(image_id=9), r"annotation 2: no image has the id 9; "),
         (COCO, lambda file: file["annotations"][0].pop("id"), r"annotation 1: 'id' is missing; "),
         (COCO, lambda file: file["images"][1].update(file_name="a/f.0.png"), r"frame a/f\.0\.png is listed twice; "),
+        (COCO, lambda file: file.update(categories=None), r"masks\.json: 'categories' is None, expected list; "),
+        (COCO, lambda file: file["annotations"][0].update(category_id=[8]), r"annotation 1: 'category_id' is \[8\], expected a whole"),
+        (COCO, lambda file: file["images"][0].update(width="wide"), r"frame a\\f\.0\.jpg: 'width' is 'wide', expected a whole"),
         (YTVIS, lambda file: file["annotations"][0]["segmentations"].pop(), r"annotation 1: 1 outlines, but video 5 has 2 frames; "),
         (YTVIS, lambda file: file["annotations"][1].update(video_id=1), r"annotation 2: 1 outlines, but video 1 has 0 frames; "),
     ],

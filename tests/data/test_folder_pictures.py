@@ -37,6 +37,33 @@ def test_one_soft_pixel_is_enough_to_refuse_a_mask(tmp_path):
         ObjectPictures.find(tmp_path).mask(1, "0", VIDEO)
 
 
+def test_a_palette_says_which_number_is_black(tmp_path):
+    """Here 0 is white and 1 black."""
+    (tmp_path / "fish").mkdir()
+    picture = Image.fromarray((~block(2)).astype(np.uint8))
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(tmp_path / "fish" / "0.png")
+    assert np.array_equal(ObjectPictures.find(tmp_path).mask(1, "0", VIDEO), block(2))
+
+
+def test_what_is_in_colour_or_transparent_is_refused(tmp_path):
+    """Red and green are equally bright, and would be one object; transparent black is background."""
+    (tmp_path / "fish").mkdir()
+    shape_HW1 = (block(1) | block(2))[..., None]
+    red_green_HWC = np.where(block(1)[..., None], [255, 0, 0], [0, 255, 0]) * shape_HW1
+    clear_HWC = np.where(shape_HW1, [255, 255, 255, 128], 0)
+    for pixels_HWC, message in [
+        (red_green_HWC, r"fish/0\.png: a picture in colour, but the mask of one object is black and white; save it as a PNG of black"),
+        (clear_HWC, r"fish/0\.png: what is drawn is transparent, .*; save it as a PNG of black .*, without transparency"),
+    ]:
+        Image.fromarray(pixels_HWC.astype(np.uint8)).save(tmp_path / "fish" / "0.png")
+        with pytest.raises(DataError, match=message):
+            ObjectPictures.find(tmp_path).mask(1, "0", VIDEO)
+    clear_HWC[..., 3] = 255 * shape_HW1[..., 0]
+    Image.fromarray(clear_HWC.astype(np.uint8)).save(tmp_path / "fish" / "0.png")
+    assert np.array_equal(ObjectPictures.find(tmp_path).mask(1, "0", VIDEO), shape_HW1[..., 0])
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_label_maps_have_numbers(dtype, tmp_path):
     Image.fromarray((block(1) * 3 + block(2) * 200).astype(dtype)).save(tmp_path / "0.png")

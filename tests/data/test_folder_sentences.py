@@ -26,6 +26,7 @@ def said(sentences):
         ('video,objects,sentence\na,1 2,"two, of them"\nb,,nichts für uns\n', "utf-8"),
         ('video,objects,sentence\r\na,1 2,"two, of them"\r\nb,,nichts für uns\r\n', "utf-8-sig"),
         ("Video;Object;Sentence\na;1 2;two, of them\n\nb;;nichts für uns\n;;\n", "utf-8-sig"),
+        ("\n\nvideo;objects;sentence\na;1 2;two, of them\nb;;nichts für uns\n", "utf-8"),
         ("sentence\tvideo\tobjects\t\ntwo, of them\ta\t 1 2\t\t\nnichts für uns\tb\t\n", "utf-8"),
     ],
 )
@@ -73,8 +74,8 @@ def test_a_list_of_records_and_a_meta_file_say_the_same(tmp_path):
             ["unknown column 'objcts'; rename or remove it (did you mean 'objects'?)", "unknown column 'sentense'; "],
         ),
         (
-            HEADER + "a,1\n,1,it\na,1,\na,1,x\na,2,X\n",
-            ["line 2: 2 cells, but", "line 3: no video", "line 4: the sentence is", "line 6: the same"],
+            HEADER + "a,1\n,1,it\na,1,\n",
+            ["line 2: 2 cells, but", "line 3: no video", "line 4: the sentence is"],
         ),
         (HEADER + 'a,1,it\na,1,"it\n', ["line 3: not readable as a table (unexpected end of data); a quotation mark"]),
     ],
@@ -101,6 +102,8 @@ def test_tables_in_other_encodings_are_refused(tmp_path):
         ('["it"]', "record 1: 'it' is no record"),
         ('[{"video": "a", "sentence": "it"}]', "record 1: no column 'objects'"),
         ('[{"video": "a", "objects": 1, "sentence": "it", "comment": "?"}]', "record 1: unknown column 'comment'"),
+        ('[{"video": "a", "objects": 1, "obj_id": 2, "sentence": "it"}]', "record 1: two columns have one name"),
+        ('[{"video": "a", "objects": 1, "sentence": ["it", "that"]}]', "record 1: 'sentence' is ['it', 'that']; write a text"),
         ('{"videos": {"a": {"frames": []}}}', "video a: 'expressions' is missing"),
         ('{"videos": {"a": {"expressions": {"3": {"obj_id": 1}}}}}', "video a, expression 3: no column 'sentence'"),
     ],

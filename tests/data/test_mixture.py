@@ -99,6 +99,12 @@ def test_a_split_is_named_behind_a_colon(tmp_path):
     assert (changed.groups["mevis"].datasets, changed.groups["vos"].rate) == (("mevis", "mevis:valid_u"), 0)
 
 
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -1])
+def test_a_rate_is_a_number_that_can_be_shared_out(rate):
+    with pytest.raises(ConfigError, match=r"groups\.vos\.rate"):
+        PAPER.override([f"groups.vos.rate={rate}"])
+
+
 def test_configurations_of_nothing_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"^the mixture has no group with a rate above 0; give one of them a rate$"):
         open_mixture(MixtureConfig(groups={}), 0)

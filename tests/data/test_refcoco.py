@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_trees import block, build_refclef, build_refcoco, build_refcocog, write_json
+from dataset_trees import block, build_refclef, build_refcoco, build_refcocog, square, write_json
 
 from saymask.data.refcoco import load_refclef, load_refcoco, load_refcocog
 from saymask.errors import DataError
@@ -123,6 +123,11 @@ def test_phrases_and_outlines_must_belong_together(root):
     [
         ([], "its polygons need three corners or more"),
         ([[1, 2, 3, 4]], "its polygons need three corners or more"),
+        ([square(1), [1, 2, 3, 4, 5, 6, 7]], "a corner has two numbers, but one of its polygons has 7 in all"),
+        ([[1, 2, 3, 4, 5, None]], "a corner is no number within reach of the frame, which is 20x12: None"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "a corner is no number within reach of the frame, which is 20x12: nan"),
+        ([[1, 2, 3, 4, 5, -1e10]], "a corner is no number within reach of the frame, which is 20x12: -10000000000"),
+        ([[1, 2, 3, 4, 5, [6]]], r"a corner is no number within reach of the frame, which is 20x12: \[6\]"),
         ([{"size": [12, 20], "counts": [240]}, {"size": [2, 2], "counts": [4]}], "its parts are of different sizes"),
         ({"size": [12, 20], "counts": "1"}, "bad RLE: its runs cover 1 pixels of 240"),
         ({"size": [2, 2], "counts": "4"}, r"the mask is 2x2, but .*000000001\.jpg is 20x12"),

@@ -223,6 +223,13 @@ def test_an_adapter_that_is_not_there():
         load_model("toy+no/such", CPU)
 
 
+def test_the_folder_of_a_run_is_answered_with_the_adapter_in_it(base, tmp_path):
+    adapt(base, tmp_path / "run" / "model")
+    with pytest.raises(UnknownName) as caught:
+        load_model(f"{base}+{tmp_path / 'run'}", CPU)
+    assert str(caught.value).endswith(f"; did you mean '{base}+{tmp_path / 'run' / 'model'}'?")
+
+
 def test_quantisation_wants_a_merged_model(base, tmp_path):
     adapt(base, tmp_path / "adapter")
     name = f"{base}+{tmp_path / 'adapter'}"

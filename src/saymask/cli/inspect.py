@@ -30,10 +30,11 @@ _REINSTALL = "the installation is damaged: run `pip install --force-reinstall sa
 
 def list_names() -> None:
     """Show the models, datasets, recipes and formats that can be named."""
+    width = max(len(name) for table in TABLES.values() for name in table) + 1
     for kind, table in TABLES.items():
         say(f"{kind}s")
         for name, target in table.items():
-            say(f"  {name:<16} {describe(target)}")
+            say(f"  {name:<{width}} {describe(target)}")
 
 
 def describe(target: str) -> str:

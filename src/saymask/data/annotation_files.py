@@ -49,19 +49,31 @@ def read_json(path: Path, fallback_encoding: str = "utf-8") -> Any:
         fallback_encoding: what a file is in that is not UTF-8.
 
     Raises:
-        DataError: it is not JSON, or an object in it has one key twice, of which every other reader would drop the first.
+        DataError: it cannot be read, is not JSON, or an object in it has one key twice, of which every other reader would drop the first.
     """
-    data = path.read_bytes()
+    data = read_bytes(path)
     try:
         try:
-            text = data.decode("utf-8")
+            text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = data.decode(fallback_encoding)
         return json.loads(text, object_pairs_hook=_without_duplicates)
     except _DuplicateKey as error:
         raise DataError(f"{path}: {error.args[0]!r} occurs twice in one place; remove one of them, or download the file again") from None
-    except ValueError as error:  # includes broken text
+    except (ValueError, RecursionError) as error:  # broken text, or lists in lists without end
         raise DataError(f"{path}: not valid JSON ({error}); download it again, or correct it if it is yours") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file.
+
+    Raises:
+        DataError: it is a folder, or nobody may read it.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); put a file there that you may read") from None
 
 
 def need(entry: Any, key: str, kind: type[T], where: str) -> T:

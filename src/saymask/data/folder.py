@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.folder_index import AnnotatedVideo, FolderVideo, read_index
+from saymask.data.folder_index import AnnotatedVideo, FolderIndex, FolderVideo, read_index
 from saymask.data.folder_masks import MaskSource
 from saymask.data.samples import Item, LazySamples
 from saymask.errors import DataError
@@ -40,6 +40,15 @@ def load_folder_dataset(root: Path | None, split: str) -> LazySamples:
     if index.faults:
         first, *others = index.faults
         raise DataError(f"{first} ({len(others)} more: saymask data check folder {index.root})" if others else first)
+    return samples_of(index, split)
+
+
+def samples_of(index: FolderIndex, split: str) -> LazySamples:
+    """The samples of one split; nothing is opened.
+
+    Raises:
+        DataError: it has none, or an id in `sentences.json` cannot name a sample.
+    """
     return LazySamples(index.sentences.path, index.items(split), FolderReader(index.videos))
 
 

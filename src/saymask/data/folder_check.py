@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from saymask.data.findings import DatasetReport, Finding, Progress, SplitSize
-from saymask.data.folder import nowhere
+from saymask.data.folder import nowhere, samples_of
 from saymask.data.folder_index import FOLDER, AnnotatedVideo, FolderVideo, noted, read_index
 from saymask.data.folder_masks import MaskSource
 from saymask.data.folder_pictures import LabelPictures
@@ -42,12 +42,13 @@ def check_folder(root: Path | None, split: str | None = None, progress: Progress
     except DataError as error:
         return DatasetReport(FOLDER.dataset, (Finding("folder", str(error), is_problem=True),), {})
     findings = [Finding("sentences", fault, is_problem=True) for fault in index.faults]
-    findings += [Finding("videos", f"{path}: no sentence is about it, it is not used", is_problem=False) for path in index.unused]
+    unused = () if index.sentences.faults else index.unused  # a sentence that was not understood may be about one of them
+    findings += [Finding("videos", f"{path}: no sentence is about it, it is not used", is_problem=False) for path in unused]
     sizes: dict[str, SplitSize] = {}
     checked: dict[str, _VideoCheck] = {}
     for wanted in index.splits if split is None else [split]:
         try:
-            items = index.items(wanted)
+            items = samples_of(index, wanted).items
         except DataError as error:
             findings.append(Finding(wanted, str(error), is_problem=True))
             continue

@@ -143,9 +143,14 @@ def read_index(root: Path | None, split: str) -> FolderIndex:
     faults = list(sentences.faults)
     about: dict[str, list[Row]] = {}
     paths: dict[str, Path] = {}
+    said: dict[tuple[str, str], Row] = {}
     for row in sentences.rows:
         with noted(faults):
             name, paths[name] = _find_video(row, folder / "videos", sources)
+            earlier = said.setdefault((name, " ".join(row.text.lower().split())), row)
+            if earlier is not row:
+                place = earlier.where.removeprefix(str(path)).lstrip(": ")
+                raise DataError(f"{row.where}: the same sentence about {name!r} stands in {place}; remove one of them")
             about.setdefault(name, []).append(row)
     faults += _one_in_the_other(about, folder)
     finder = MaskFinder(folder, {})

@@ -96,13 +96,13 @@ class MaskFinder:
         """Each place with masks of a video, and what reads them."""
         folder = self.root / "masks" / video_name
         files = [folder.with_name(f"{folder.name}.json"), *sorted(folder.glob("*.json"))]
-        maps = [folder.with_name(f"{folder.name}.png"), *(place for place in (folder, folder / "davis") if _has_pictures(place))]
+        maps = [*filter(Path.is_file, [folder.with_name(f"{folder.name}.png")]), *filter(_has_pictures, [folder, folder / "davis"])]
         objects = [place for place in (folder, folder / "png") if _has_objects(place)]
         forms: list[tuple[Path, Callable[[], MaskSource]]] = []
         if video_name in self.shared:
             forms.append((self.root / "masks.json", partial(self.shared.__getitem__, video_name)))
         forms += [(file, partial(_only_video, file)) for file in files if file.exists()]
-        forms += [(place, partial(LabelPictures.find, place)) for place in maps if place.exists()]
+        forms += [(place, partial(LabelPictures.find, place)) for place in maps]
         forms += [(place, partial(ObjectPictures.find, place)) for place in objects]
         return forms
 

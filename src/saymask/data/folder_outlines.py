@@ -101,7 +101,8 @@ def read_outlines_by_video(path: Path, video_of: VideoOf) -> dict[str, Outlines]
             f"{path}: neither COCO (images, annotations) nor YouTube-VIS (videos, annotations); export it in one of these forms"
         )
     where = f"{path}: a category"
-    names = {need_int(entry, "id", where): need(entry, "name", str, where) for entry in content.get("categories", ())}
+    categories = need(content, "categories", list, str(path)) if "categories" in content else ()
+    names = {need_int(entry, "id", where): need(entry, "name", str, where) for entry in categories}
     info = content.get("info")
     stated = str(info["video"]) if isinstance(info, Mapping) and "video" in info else None
     reader = _Reader(path, lambda frame: video_of(frame, stated), names)
@@ -132,7 +133,7 @@ class _Reader:
             if image_id not in frames:
                 raise DataError(f"{where}: no image has the id {image_id}; export the file again")
             obj_id = need_int(annotation, "id" if annotation.get("track_id") is None else "track_id", where)
-            self._add_outline(frames[image_id], obj_id, outline, annotation)
+            self._add_outline(frames[image_id], obj_id, outline, self._category(annotation, where))
 
     def read_ytvis(self, content: Mapping[str, Any]) -> None:
         frames = {}
@@ -150,7 +151,7 @@ class _Reader:
                 )
             for frame, outline in zip(of_video, outlines, strict=True):
                 if outline is not None:
-                    self._add_outline(frame, need_int(annotation, "id", where), outline, annotation)
+                    self._add_outline(frame, need_int(annotation, "id", where), outline, self._category(annotation, where))
 
     def _add_frame(self, file_name: str, entry: Mapping[str, Any]) -> tuple[str, str]:
         """Note a frame and the size it is said to have -> its video and its name."""
@@ -160,13 +161,18 @@ class _Reader:
         sizes = self.found.setdefault(video_name, Outlines(self.path)).sizes
         if path.name in sizes:
             raise DataError(f"{self.path}: frame {file_name} is listed twice; remove one of them")
-        sizes[path.name] = (entry["height"], entry["width"]) if {"height", "width"} <= entry.keys() else None
+        where = f"{self.path}: frame {file_name}"
+        has_size = {"height", "width"} <= entry.keys()
+        sizes[path.name] = (need_int(entry, "height", where), need_int(entry, "width", where)) if has_size else None
         return video_name, path.name
 
-    def _add_outline(self, frame: tuple[str, str], obj_id: int, outline: Any, annotation: Mapping[str, Any]) -> None:
+    def _category(self, annotation: Mapping[str, Any], where: str) -> str | None:
+        """Name of an annotation's category, None if it has none."""
+        return None if annotation.get("category_id") is None else self.category_names.get(need_int(annotation, "category_id", where))
+
+    def _add_outline(self, frame: tuple[str, str], obj_id: int, outline: Any, category: str | None) -> None:
         video_name, frame_name = frame
         video = self.found[video_name]
         video.by_object.setdefault(obj_id, {}).setdefault(frame_name, []).append(outline)
-        category = self.category_names.get(annotation.get("category_id", -1))
         if category is not None and obj_id not in video.by_category.setdefault(category, []):
             video.by_category[category].append(obj_id)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from saymask.data.clips import Remedies, read_pixels
 from saymask.errors import DataError
@@ -70,10 +71,10 @@ class ObjectPictures:
         """One object on one frame -> bool mask_HW.
 
         Raises:
-            DataError: the picture is damaged, of another size, or has grey values.
+            DataError: the picture is damaged, of another size, in colour, transparent, or has grey values.
         """
         path = self._of(obj_id)[frame]
-        pixels_HW = np.atleast_3d(_read(path, video)).max(-1)
+        pixels_HW = _read_grey(path, video)
         inside_HW = pixels_HW > 0
         values = np.unique(pixels_HW[inside_HW])
         if len(values) > 1:
@@ -158,6 +159,22 @@ def pictures_in(paths: Iterable[Path]) -> list[Path]:
     """The pictures among some paths, in order; hidden ones, and what `saymask segment` writes to be looked at, are left out."""
     shown = (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
     return sorted(path for path in shown if path.stem not in _NO_MASKS)
+
+
+def _read_grey(path: Path, video: Video) -> np.ndarray:
+    """Grey values (H, W) of a mask, as it looks: with a palette, the numbers of its colours mean nothing."""
+    pixels = _read(path, video)
+    with Image.open(path) as image:
+        if pixels.ndim == 2 and image.mode != "P":
+            return pixels
+        colours_HWC, alpha_HW = np.split(np.asarray(image.convert("RGBA")), [3], axis=-1)
+    pixels_HW = colours_HWC.max(-1)
+    remedy = "save it as a PNG of black (0) and white (255)"
+    if (colours_HWC != pixels_HW[..., None]).any():
+        raise DataError(f"{path}: a picture in colour, but the mask of one object is black and white; {remedy}")
+    if (alpha_HW[..., 0][pixels_HW > 0] < 255).any():
+        raise DataError(f"{path}: what is drawn is transparent, so where the object ends is unclear; {remedy}, without transparency")
+    return pixels_HW
 
 
 def _read(path: Path, video: Video) -> np.ndarray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saymask.data.annotation_files import read_json
+from saymask.data.annotation_files import read_bytes, read_json
 from saymask.errors import DataError
 from saymask.lookup import suggest
 
@@ -73,18 +73,10 @@ def read_sentences(path: Path) -> Sentences:
     except DataError as error:
         return Sentences(path, (), (str(error),))
     rows: list[Row] = []
-    first_place: dict[tuple[str, str], str] = {}
     for record in records:
         found = _column_faults(record.values, record.where) + _value_faults(record)
         if not found:
-            values = record.values
-            key = values["video"], " ".join(values["sentence"].lower().split())
-            earlier = first_place.setdefault(key, record.where)
-            if earlier != record.where:
-                place = earlier.removeprefix(str(path)).lstrip(": ")
-                found = [f"{record.where}: the same sentence about {values['video']!r} stands in {place}; remove one of them"]
-            else:
-                rows.append(_row(record))
+            rows.append(_row(record))
         faults += found
     if not records and not faults:
         faults.append(f"{path}: there are no sentences in it; write one line for each, as in docs/own-data.md")
@@ -141,7 +133,7 @@ def _read_table(path: Path, faults: list[str]) -> list[_Record]:
         DataError: no line can be understood: another encoding, no header, or columns that do not fit.
     """
     text = _decode(path)
-    header_line = text.partition("\n")[0]
+    header_line = text.lstrip().partition("\n")[0]
     separator = max(_SEPARATORS, key=header_line.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header: list[str] = []
@@ -172,7 +164,7 @@ def _read_table(path: Path, faults: list[str]) -> list[_Record]:
 
 def _decode(path: Path) -> str:
     """Text of a file in UTF-8, with or without a byte order mark."""
-    data = path.read_bytes()
+    data = read_bytes(path)
     remedy = "save it as 'CSV UTF-8'"
     if not data.strip():
         raise DataError(f"{path}: the file is empty; begin it with the line {','.join(_REQUIRED)}")
@@ -192,9 +184,13 @@ def _header(cells: Sequence[str], where: str) -> list[str]:
     names = [_OTHER_NAMES.get(cell.lower(), cell.lower()) for cell in cells]
     if not set(names) & set(COLUMNS):
         raise DataError(f"{where}: no header, {cells[0]!r} is no column; begin the file with the line {','.join(_REQUIRED)}")
+    _refuse_twice(names, where)
+    return names
+
+
+def _refuse_twice(names: Sequence[str], where: str) -> None:
     if len(set(names)) < len(names):
         raise DataError(f"{where}: two columns have one name; remove one of them")
-    return names
 
 
 def _without_empty_end(cells: list[str], wanted: int) -> list[str]:
@@ -234,15 +230,21 @@ def _record(where: str, entry: Any, shared: Mapping[str, Any], exp_id: str | Non
     """One sentence of a JSON file; `shared` is what its video says for all of them."""
     if not isinstance(entry, Mapping):
         raise DataError(f'{where}: {str(entry)[:40]!r} is no record; write {{"video": ..., "objects": ..., "sentence": ...}}')
-    texts = {_OTHER_NAMES.get(str(key), str(key)): _as_text(value) for key, value in {**shared, **entry}.items() if key not in _NO_MEANING}
+    named = [(_OTHER_NAMES.get(str(key), str(key)), value) for key, value in entry.items() if key not in _NO_MEANING]
+    _refuse_twice([name for name, _ in named], where)
+    texts = {name: _as_text(name, value, where) for name, value in {**shared, **dict(named)}.items()}
     return _Record(where, _values(texts), exp_id)
 
 
-def _as_text(value: Any) -> str:
+def _as_text(name: str, value: Any, where: str) -> str:
     """What a cell of a table would say; objects may be a list."""
     if value is None:
         return ""
-    return "; ".join(map(str, value)) if isinstance(value, list) else str(value).strip()
+    if name == "objects" and isinstance(value, list):
+        return "; ".join(map(str, value))
+    if isinstance(value, list | Mapping):
+        raise DataError(f"{where}: {name!r} is {str(value)[:40]}; write a text, only objects may be a list")
+    return str(value).strip()
 
 
 def _values(cells: Mapping[str, str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ class MixtureGroup(Config):
         absent_rate: share of their samples that ask for something which is not there; see `Mixture`.
     """
 
-    rate: float = Field(ge=0)
+    rate: float = Field(ge=0, allow_inf_nan=False)
     datasets: tuple[str, ...] = Field(min_length=1)
     absent_rate: float = Field(default=0, ge=0, le=1)
 

@@ -24,6 +24,9 @@ from saymask.records import Sample, Video
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_image
 
+_FARTHEST = 4
+"""Corners may lie outside the frame, but not further than this many times its longer side."""
+
 
 @dataclass(frozen=True)
 class OutlineFile:
@@ -58,7 +61,7 @@ def read_outlines(path: Path) -> OutlineFile:
         need(annotation, "segmentation", object, where)
         annotations[annotation_id(annotation, "id", where)] = annotation
     where = f"{path}: a category"
-    for category in content.get("categories", ()):
+    for category in need(content, "categories", list, str(path)) if "categories" in content else ():
         categories[need_int(category, "id", where)] = need(category, "name", str, where)
     return OutlineFile(path, file_names, annotations, categories)
 
@@ -122,7 +125,19 @@ def fill(outline: Any, height: int, width: int) -> np.ndarray:
         return np.logical_or.reduce(masks)
     if not outline or not all(isinstance(polygon, list) and len(polygon) >= 6 for polygon in outline):
         raise ValueError("its polygons need three corners or more")
+    for polygon in outline:
+        _check_corners(polygon, height, width)
     # Here and not above: everything else about data works without the library.
     from pycocotools import mask as coco_mask
 
     return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outline, height, width))).astype(bool)
+
+
+def _check_corners(polygon: list[Any], height: int, width: int) -> None:
+    """Refuse what would end the process in pycocotools, which checks nothing."""
+    if len(polygon) % 2:
+        raise ValueError(f"a corner has two numbers, but one of its polygons has {len(polygon)} in all")
+    farthest = _FARTHEST * max(height, width)
+    for number in polygon:
+        if not isinstance(number, int | float) or not abs(number) <= farthest:  # so written, NaN is refused as well
+            raise ValueError(f"a corner is no number within reach of the frame, which is {width}x{height}: {str(number)[:40]}")

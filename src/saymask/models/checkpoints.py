@@ -93,7 +93,9 @@ def _split_adapter(name: str) -> tuple[str, Path]:
     found = next((split for split in splits if is_adapter(split[1])), None)
     if found is None:
         base, _, folder = name.partition("+")
-        raise UnknownName(f"unknown model {name!r}: {folder!r} is no adapter folder (of {base!r}); give the folder that the training wrote")
+        within = Path(folder, "model")
+        remedy = f"did you mean '{base}+{within}'?" if is_adapter(within) else "give the folder that the training wrote"
+        raise UnknownName(f"unknown model {name!r}: {folder!r} is no adapter folder (of {base!r}); {remedy}")
     return found
 
 
