@@ -118,6 +118,13 @@ def test_phrases_and_outlines_must_belong_together(root):
     assert len(load_refcoco(root, "train")) == 3
 
 
+def test_categories_that_are_no_list_are_named(root):
+    path = root / "refcoco" / "instances.json"
+    write_json(path, json.loads(path.read_text()) | {"categories": None})
+    with pytest.raises(DataError, match=r"instances\.json: 'categories' is None, expected list; "):
+        load_refcoco(root, "val")
+
+
 @pytest.mark.parametrize(
     ("outline", "message"),
     [
