@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saymask.errors import ConfigError
-from saymask.recipes.videolisa import videolisa_toy
+from saymask.recipes.videolisa import videolisa_toy, videolisa_toy_more
 
 TINY = [
     *("batch_size=2", "tokenizer_sentences=50", "vocab_size=400", "model.text_config.num_hidden_layers=1"),
@@ -78,3 +78,10 @@ def test_weights_of_another_size_are_refused(tmp_path):
         videolisa_toy().override([*TINY, f"init_from={tmp_path / 'first'}", "model.text_config.hidden_size=64"]).task()
     assert "no model can be built from these numbers" in str(caught.value)
     assert "size mismatch" in str(caught.value)
+
+
+def test_weights_that_are_not_there_are_said_with_a_way_on():
+    with pytest.raises(ConfigError) as caught:
+        videolisa_toy_more().override(TINY).task()
+    assert str(caught.value).startswith("init_from: unknown model 'runs/toy/model' (and no such folder)")
+    assert str(caught.value).endswith("; give the model to begin with, or init_from=null to begin with none")

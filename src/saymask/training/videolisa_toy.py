@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from saymask.data.toyworld import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
-from saymask.errors import ConfigError
+from saymask.errors import ConfigError, UnknownName
 from saymask.models.auxiliary import AUX_PREFIX
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
@@ -51,8 +51,8 @@ def build(config: VideoLisaToyConfig) -> Task:
     """A model to train, fresh or begun from another one's weights.
 
     Raises:
-        ConfigError: numbers no model can be built from, or not those of the weights it is to begin with.
-        UnknownName, CheckpointError: there are no such weights.
+        ConfigError: numbers no model can be built from, or not those of the weights it is to begin with, or there are no such weights.
+        CheckpointError: those weights are damaged.
     """
     base = _base(config.init_from) if config.init_from is not None else None
     tokenizer = base.processor.tokenizer if base else _fresh_tokenizer(config)
@@ -86,7 +86,10 @@ def _fresh_tokenizer(config: VideoLisaToyConfig) -> PreTrainedTokenizerBase:
 
 
 def _base(name_or_path: str) -> VideoLisaSegmenter:
-    base = load_model(name_or_path, Runtime.choose("cpu", "float32"))
+    try:
+        base = load_model(name_or_path, Runtime.choose("cpu", "float32"))
+    except UnknownName as error:
+        raise ConfigError(f"init_from: {error}; give the model to begin with, or init_from=null to begin with none") from None
     if not isinstance(base, VideoLisaSegmenter):
         raise ConfigError(f"init_from = {name_or_path}: not a VideoLISA model")
     return base
