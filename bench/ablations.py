@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from saymask.data.toyworld import FAMILIES
+from saymask.toyworld.dataset import FAMILIES
 
 
 @dataclass(frozen=True)

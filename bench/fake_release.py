@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPVisionConfig
 
-from saymask.models.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, released_name
-from saymask.models.videolisa import VideoLisaModel
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, released_name
 
 TOWER = "openai/clip-vit-large-patch14-336"
 SHARD_BYTES = 2_000_000_000

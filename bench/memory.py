@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from saymask.evaluation.noise_video import write_noise_video
+from saymask.benchmark.noise_video import write_noise_video
 
 QUERY = "the red fish"
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from saymask.evaluation.metrics import contour_accuracy, region_similarity
+from saymask.metrics.region_contour import contour_accuracy, region_similarity
 
 HEIGHT, WIDTH = 480, 854
 Pair = tuple[np.ndarray, np.ndarray]

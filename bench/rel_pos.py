@@ -25,7 +25,7 @@ from torch.nn import functional
 from transformers import SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionAttention, SamVisionSdpaAttention
 
-from saymask.models.sam_attention import BlockedAttention
+from saymask.models.parts.sam_attention import BlockedAttention
 
 
 class FoldedAttention(SamVisionAttention):

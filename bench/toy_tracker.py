@@ -16,9 +16,9 @@ from itertools import islice
 import numpy as np
 import torch
 
-from saymask.data.toyworld import FAMILIES, ToySample, load_toyworld
-from saymask.evaluation.metrics import video_scores
+from saymask.metrics.region_contour import video_scores
 from saymask.runtime import Runtime
+from saymask.toyworld.dataset import FAMILIES, ToySample, load_toyworld
 from saymask.trackers.base import Tracker
 from saymask.trackers.loading import load_tracker
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from saymask.data.toyworld import FAMILIES, TIMELINE, draw_batch, draw_scenes
+from saymask.toyworld.dataset import FAMILIES, TIMELINE, draw_batch, draw_scenes
 
 BATCH_SIZE = 32
 FRAME_IDX = np.arange(0, TIMELINE, 3)

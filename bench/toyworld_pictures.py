@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from saymask.data.toyworld import FAMILIES, load_toyworld
+from saymask.toyworld.dataset import FAMILIES, load_toyworld
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 SHOWN = {"attribute": 16, "spatial": 25, "motion": 26, "event": 51, "compare": 84, "knowledge": 45, "plural": 38, "absent": 39}

@@ -26,12 +26,12 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from saymask.evaluation.noise_video import write_noise_video
+from saymask.benchmark.noise_video import write_noise_video
 from saymask.records import Video
-from saymask.trackers.memory import Memory
-from saymask.trackers.xmem import XMemTracker
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_network import XMemNetwork
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.memory import Memory
+from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.tracker import XMemTracker
 from saymask.video.reader import open_source
 
 FEATURE_BUDGET_BYTES = 512 * 2**20

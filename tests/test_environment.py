@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from saymask.models.release_loading import load_tokenizer
+from saymask.models.videolisa.release_loading import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 PROBE = """
 import importlib.util, json, sys
 from pathlib import Path
-from saymask.models.release_loading import load_tokenizer
+from saymask.models.videolisa.release_loading import load_tokenizer
 assert importlib.util.find_spec("pytest") is None, "this environment has more than pyproject.toml's dependencies"
 print(json.dumps(load_tokenizer(Path(sys.argv[1]))(sys.argv[2]).input_ids))
 """

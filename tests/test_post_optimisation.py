@@ -8,8 +8,8 @@ import torch
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits
-from saymask.pipeline import VideoSession
 from saymask.records import Video
+from saymask.session import VideoSession
 from saymask.trackers.hold import HoldTracker
 from saymask.video.transforms import Geometry
 

@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from saymask import lookup
 from saymask.errors import UnknownName
-from saymask.records import Expression, Masklet, Prediction, QueryResult, Rle, Sample, Video
+from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+from saymask.samples import Expression, Sample
 
 
 def square(top: int, left: int, side: int = 2, height: int = 4, width: int = 6) -> np.ndarray:

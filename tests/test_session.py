@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from saymask.errors import ConfigError
-from saymask.models.prompts import FORCED_ANSWER, chat, phrase
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.models.visual import sparse_dense_tokens
-from saymask.pipeline import CHUNK_FRAMES, CHUNKS_AHEAD, VideoSession
+from saymask.models.parts.visual import sparse_dense_tokens
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import FORCED_ANSWER, chat, phrase
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
+from saymask.session import CHUNK_FRAMES, CHUNKS_AHEAD, VideoSession
 from saymask.training.tokenizer import train_tokenizer
 
 QUERIES = ["the red fish", "Where is the blue key?", "the thing on the far left"]

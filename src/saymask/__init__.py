@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saymask import errors
     from saymask.models.checkpoints import load_model
-    from saymask.pipeline import open_video, segment
     from saymask.records import Prediction, Video
     from saymask.runtime import Runtime
+    from saymask.session import open_video, segment
 
 __version__ = "0.1.0"
 __all__ = ["Prediction", "Runtime", "Video", "__version__", "errors", "load_model", "open_video", "segment"]
@@ -27,8 +27,8 @@ _HOMES = {
     "Runtime": "saymask.runtime",
     "Video": "saymask.records",
     "load_model": "saymask.models.checkpoints",
-    "open_video": "saymask.pipeline",
-    "segment": "saymask.pipeline",
+    "open_video": "saymask.session",
+    "segment": "saymask.session",
 }
 
 

@@ -23,9 +23,9 @@ from torch import Tensor
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, Made, MaskLogits, Recallable, Segmenter
 from saymask.models.checkpoints import load_model
-from saymask.nn.feature_cache import FeatureCache
 from saymask.records import Prediction, QueryResult, Video, check_queries
 from saymask.runtime import Runtime
+from saymask.storage.feature_cache import FeatureCache
 from saymask.trackers.base import Tracker
 from saymask.trackers.loading import load_tracker
 from saymask.trackers.propagation import ObjectTrack, propagate_groups, with_same_references

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.data.toyworld import load_toyworld
-from saymask.evaluation.naive import eager_attention, naive_masks
-from saymask.evaluation.stopwatch import Stopwatch
+from saymask.benchmark.naive import eager_attention, naive_masks
+from saymask.benchmark.stopwatch import Stopwatch
 from saymask.models.checkpoints import load_model
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.pipeline import VideoSession
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
 from saymask.runtime import Runtime
+from saymask.session import VideoSession
+from saymask.toyworld.dataset import load_toyworld
 
 FAKE = runpy.run_path(str(Path(__file__).parents[2] / "bench/fake_release.py"))
 DEMO_SCENE, QUESTIONS = 25, ["the yellow fish", "the green hammer"]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saymask.benchmark import speed
+from saymask.benchmark.noise_video import moving_noise, write_noise_video
+from saymask.benchmark.speed import QUERIES, Measured, Run, agreement, compare, format_table, measure
+from saymask.benchmark.stopwatch import STAGES
 from saymask.errors import ConfigError, SaymaskError
-from saymask.evaluation import speed
-from saymask.evaluation.noise_video import moving_noise, write_noise_video
-from saymask.evaluation.speed import QUERIES, Measured, Run, agreement, compare, format_table, measure
-from saymask.evaluation.stopwatch import STAGES
 from saymask.records import Rle
 from saymask.runtime import Runtime
 from saymask.video.reader import open_source

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.evaluation import stopwatch as module
-from saymask.evaluation.stopwatch import STAGES, Stopwatch, TimedSegmenter
+from saymask.benchmark import stopwatch as module
+from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter
 from saymask.records import Video
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from saymask.benchmark import speed
 from saymask.cli.main import app
-from saymask.evaluation import speed
 
 
 def run(*arguments):

@@ -84,7 +84,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
 
     (tmp_path / "weights" / "toy").mkdir(parents=True)
     (tmp_path / "weights" / "toy" / "model.safetensors").write_bytes(b"weights")
-    install(monkeypatch, "saymask.pipeline", VideoSession=FakeSession)
+    install(monkeypatch, "saymask.session", VideoSession=FakeSession)
     install(monkeypatch, "saymask.models.checkpoints", load_model=load_model, bundled_folder=(tmp_path / "weights").joinpath)
     install(monkeypatch, "saymask.training.loop", train=train, require_resumable=require_resumable)
     install(
@@ -95,7 +95,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         is_evaluation=lambda folder: False,
         results_name=lambda protocol: "results.json",
     )
-    install(monkeypatch, "saymask.evaluation.table", format_table=lambda results: f"model {results['overall']}")
+    install(monkeypatch, "saymask.reports.table", format_table=lambda results: f"model {results['overall']}")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return stage
@@ -623,7 +623,7 @@ def test_demo_writes_a_real_tagged_video_and_asks_three_questions_about_it(stage
 
     frames_THWC = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3), np.uint8)
     scene = SimpleNamespace(video=Video.from_frames(frames_THWC, "scene", comment="saymask-toyworld"))
-    install(monkeypatch, "saymask.data.toyworld", load_toyworld=lambda root, split: [scene] * 400)
+    install(monkeypatch, "saymask.toyworld.dataset", load_toyworld=lambda root, split: [scene] * 400)
     result = saymask("demo", "-o", "shown")
     assert result.exit_code == 0, result.output
     (asked,) = [call for call in stage.calls if call[0] == "segment"]

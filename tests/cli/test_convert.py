@@ -13,8 +13,8 @@ from saymask.cli.convert import convert
 from saymask.errors import CheckpointError, ConfigError, VideoError
 from saymask.models.adapters import AdapterConfig, LoraConfig, add_adapter, save_adapter, weights_digest
 from saymask.models.checkpoints import load_model
-from saymask.models.release_loading import load_release
-from saymask.models.videolisa import VideoLisaModel
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.release_loading import load_release
 from saymask.runtime import Runtime
 
 FAKE = runpy.run_path(str(Path(__file__).parents[2] / "bench/fake_release.py"))

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from saymask.cli import data
 from saymask.cli.main import app
-from saymask.data import doctor
-from saymask.data.published_sizes import PublishedSize
+from saymask.datasets import doctor
+from saymask.datasets.public.published_sizes import PublishedSize
 
 
 @pytest.fixture(autouse=True)

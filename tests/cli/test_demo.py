@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from saymask.cli.demo import QUESTIONS, SCENE, SPLIT, write_clip
-from saymask.data.toyworld import load_toyworld
 from saymask.models.checkpoints import load_model
-from saymask.pipeline import VideoSession
 from saymask.runtime import Runtime
+from saymask.session import VideoSession
+from saymask.toyworld.dataset import load_toyworld
 from saymask.video.reader import open_source
 
 

@@ -8,7 +8,7 @@ from dataset_trees import TREES
 
 from saymask.errors import DataError, SaymaskError
 from saymask.lookup import DATASETS, resolve
-from saymask.records import Sample
+from saymask.samples import Sample
 
 
 @pytest.fixture(params=DATASETS)

@@ -8,9 +8,9 @@ from saymask.config import Config
 from saymask.errors import ConfigError
 from saymask.lookup import RECIPES, TABLES, resolve
 from saymask.models.checkpoints import bundled_folder, load_model
-from saymask.pipeline import VideoSession
 from saymask.records import Video
 from saymask.runtime import Runtime
+from saymask.session import VideoSession
 
 ENTRIES = [(kind, name) for kind, table in TABLES.items() for name in table]
 BUNDLED = [name for name in TABLES["model"] if bundled_folder(name).is_dir()]

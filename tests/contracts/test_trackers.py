@@ -16,9 +16,9 @@ from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.trackers.base import FrameMasks, Tracker
 from saymask.trackers.loading import load_tracker
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_network import XMemNetwork
-from saymask.trackers.xmem_weights import save_xmem
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.weights import save_xmem
 
 HEIGHT, WIDTH = 37, 53
 FRAMES_READ_AHEAD = 16

@@ -3,7 +3,7 @@
 import pytest
 from dataset_trees import write_json
 
-from saymask.data.annotation_files import need, need_int, need_ints, read_clips, read_json
+from saymask.datasets.annotation_files import need, need_int, need_ints, read_clips, read_json
 from saymask.errors import DataError
 
 

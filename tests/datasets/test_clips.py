@@ -7,11 +7,11 @@ import pytest
 from dataset_trees import HEIGHT, WIDTH, block, blocks, write_frames, write_label_maps
 from PIL import Image
 
-from saymask.data.clips import ClipReader, LabelMaps, NoPublicMasks, read_binary_mask, read_label_map
-from saymask.data.layout import Layout
-from saymask.data.samples import Item
+from saymask.datasets.clips import ClipReader, LabelMaps, NoPublicMasks, read_binary_mask, read_label_map
+from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Expression, Video
+from saymask.records import Video
+from saymask.samples import Expression, Item
 
 LAYOUT = Layout("mevis", ("train",), "tree", (".",))
 VIDEO = Video.from_frames(np.zeros((1, HEIGHT, WIDTH, 3), np.uint8), "dog")

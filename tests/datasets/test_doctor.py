@@ -8,10 +8,10 @@ import pytest
 from dataset_trees import HEIGHT, TREES, WIDTH, block, build_mevis, build_reasonseg, build_revos, rle, write_json, write_mask_dict
 from PIL import Image
 
-from saymask.data import doctor
-from saymask.data.doctor import LAYOUTS, check_dataset
-from saymask.data.mask_timing import MIN_MASKS
-from saymask.data.published_sizes import PUBLISHED_SIZES, PublishedSize
+from saymask.datasets import doctor
+from saymask.datasets.doctor import LAYOUTS, check_dataset
+from saymask.datasets.mask_timing import MIN_MASKS
+from saymask.datasets.public.published_sizes import PUBLISHED_SIZES, PublishedSize
 from saymask.errors import ConfigError, UnknownName
 from saymask.lookup import DATASETS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from saymask.data.layout import Layout
+from saymask.datasets.layout import Layout
 from saymask.errors import DataError
 
 LAYOUT = Layout("mevis", ("train", "valid"), "{train,valid}/meta.json", (".", "MeViS"))

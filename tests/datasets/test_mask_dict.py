@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from dataset_trees import HEIGHT, WIDTH, block, blocks, rle, write_json, write_mask_dict
 
-from saymask.data import mask_dict
-from saymask.data.mask_dict import MaskDict
-from saymask.data.samples import Item
+from saymask.datasets import mask_dict
+from saymask.datasets.mask_dict import MaskDict
 from saymask.errors import DataError
-from saymask.records import Expression, Video
+from saymask.records import Video
+from saymask.samples import Expression, Item
 
 VIDEO = Video.from_frames(np.zeros((2, HEIGHT, WIDTH, 3), np.uint8), "bird")
 

@@ -5,13 +5,13 @@ import pytest
 from dataset_trees import HEIGHT, WIDTH, block, write_label_maps
 from PIL import Image
 
-from saymask.data.clips import LabelMaps, NoPublicMasks
-from saymask.data.layout import Layout
-from saymask.data.mask_dict import MaskDict
-from saymask.data.mask_files import impossible_values, place_of_masks
-from saymask.data.reason_vos import ObjectFolders
-from saymask.data.samples import Item
-from saymask.records import Expression, Video
+from saymask.datasets.clips import LabelMaps, NoPublicMasks
+from saymask.datasets.layout import Layout
+from saymask.datasets.mask_dict import MaskDict
+from saymask.datasets.mask_files import impossible_values, place_of_masks
+from saymask.datasets.public.reason_vos import ObjectFolders
+from saymask.records import Video
+from saymask.samples import Expression, Item
 
 LAYOUT = Layout("mevis", ("train",), "tree", (".",))
 VIDEO = Video.from_frames(np.zeros((2, HEIGHT, WIDTH, 3), np.uint8), "dog")

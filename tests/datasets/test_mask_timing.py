@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from saymask.data.mask_timing import MIN_MASKS, OutlineSample, find_shift
-from saymask.data.toyworld import load_toyworld
+from saymask.datasets.mask_timing import MIN_MASKS, OutlineSample, find_shift
+from saymask.toyworld.dataset import load_toyworld
 
 HEIGHT, WIDTH, SIDE = 48, 64, 12
 

@@ -8,7 +8,7 @@ import pytest
 from dataset_trees import TREES
 from squares import BLUE, RED, sample
 
-from saymask.data.mixture import Member, Mixture, MixtureConfig, MixtureGroup, open_mixture, videolisa_mixture
+from saymask.datasets.mixture import Member, Mixture, MixtureConfig, MixtureGroup, open_mixture, videolisa_mixture
 from saymask.errors import ConfigError, DataError, UnknownName
 
 PAPER = videolisa_mixture()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from saymask.data.roots import dataset_root, root_variable, settings_file
+from saymask.datasets.roots import dataset_root, root_variable, settings_file
 from saymask.errors import ConfigError, DataError
 
 

@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from saymask.cli.main import app
-from saymask.data.toyworld import FAMILIES
 from saymask.evaluation.candidates import with_model
 from saymask.evaluation.exam import open_exam
 from saymask.evaluation.run import predict, score
 from saymask.models.checkpoints import bundled_folder, load_model
 from saymask.runtime import Runtime
+from saymask.toyworld.dataset import FAMILIES
 
 CARD = bundled_folder("toy") / "README.md"
 BENCH = Path(__file__).parents[2] / "bench"

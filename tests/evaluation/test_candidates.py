@@ -15,7 +15,8 @@ from squares import BLUE, RED, predicted, sample, things
 from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
 from saymask.evaluation.candidates import OWN, SWAPPED, VideoAsker, swapped_questions, with_model
 from saymask.evaluation.exam import Exam
-from saymask.records import Prediction, Sample, Video
+from saymask.records import Prediction, Video
+from saymask.samples import Sample
 
 
 class Session:
@@ -45,7 +46,7 @@ class Session:
 
 @pytest.fixture
 def log(monkeypatch) -> list[object]:
-    monkeypatch.setitem(sys.modules, "saymask.pipeline", SimpleNamespace(VideoSession=Session))
+    monkeypatch.setitem(sys.modules, "saymask.session", SimpleNamespace(VideoSession=Session))
     monkeypatch.setattr(Session, "log", [], raising=False)
     return Session.log
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from saymask.evaluation.expressions import expression_scores, mean_scores, presence_accuracies, revos_table
-from saymask.evaluation.protocols import SAYMASK, VIDEOLISA_RELEASE, VISA_RELEASE, Protocol
+from saymask.metrics.protocols import SAYMASK, VIDEOLISA_RELEASE, VISA_RELEASE, Protocol
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
 REVOS = json.loads((GOLDEN / "revos.json").read_text())

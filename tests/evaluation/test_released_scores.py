@@ -14,8 +14,8 @@ from dataset_trees import rle, write_json
 from PIL import Image
 
 from saymask.evaluation.exam import open_exam
-from saymask.evaluation.protocols import VIDEOLISA_RELEASE, VISA_RELEASE
 from saymask.evaluation.run import score
+from saymask.metrics.protocols import VIDEOLISA_RELEASE, VISA_RELEASE
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
 REVOS, REVOS_MASKS = json.loads((GOLDEN / "revos.json").read_text()), np.load(GOLDEN / "revos.npz")

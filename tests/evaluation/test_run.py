@@ -22,9 +22,10 @@ from saymask.errors import ConfigError, DataError, VideoError
 from saymask.evaluation.candidates import with_model, without_model
 from saymask.evaluation.exam import Exam, Shard, open_exam
 from saymask.evaluation.predictors import predict_masks
-from saymask.evaluation.protocols import PROTOCOLS, VIDEOLISA_RELEASE
 from saymask.evaluation.run import predict, score, score_rows
-from saymask.records import Prediction, Sample, Video
+from saymask.metrics.protocols import PROTOCOLS, VIDEOLISA_RELEASE
+from saymask.records import Prediction, Video
+from saymask.samples import Sample
 
 
 def colours(limit: int | None = None) -> Exam:
@@ -59,7 +60,7 @@ class ColourSession:
 
 @pytest.fixture
 def segmenter(monkeypatch):
-    monkeypatch.setitem(sys.modules, "saymask.pipeline", SimpleNamespace(VideoSession=ColourSession))
+    monkeypatch.setitem(sys.modules, "saymask.session", SimpleNamespace(VideoSession=ColourSession))
     return SimpleNamespace(name="colours", log=[], weights_files=())
 
 

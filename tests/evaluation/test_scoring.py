@@ -9,9 +9,10 @@ import pytest
 from squares import BLUE, RED, predicted, sample, things
 
 from saymask.errors import DataError, VideoError
-from saymask.evaluation.protocols import VISA_RELEASE
 from saymask.evaluation.scoring import foreground, score_expression
-from saymask.records import Prediction, Sample
+from saymask.metrics.protocols import VISA_RELEASE
+from saymask.records import Prediction
+from saymask.samples import Sample
 
 
 def answering(*objects_THW: np.ndarray):

@@ -9,12 +9,12 @@ import pytest
 from dataset_trees import build_mevis, build_ref_youtube_vos
 from PIL import Image
 
-from saymask.data.samples import LazySamples
 from saymask.errors import DataError, UnknownName, VideoError
 from saymask.evaluation.exam import open_exam
 from saymask.evaluation.predictors import empty, predict_masks
 from saymask.evaluation.submission import SERVERS, Contents, server_of, write_submission
-from saymask.records import Prediction, QueryResult, Sample
+from saymask.records import Prediction, QueryResult
+from saymask.samples import LazySamples, Sample
 
 
 def two_corners(sample: Sample) -> Prediction:

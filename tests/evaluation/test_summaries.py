@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from saymask.evaluation.protocols import SAYMASK, VIDEOLISA_RELEASE
 from saymask.evaluation.summaries import summarise_row
+from saymask.metrics.protocols import SAYMASK, VIDEOLISA_RELEASE
 
 
 def entry(name: str, j: float, f: float, has_target: bool = True, tags: dict[str, str] | None = None, **more: object) -> dict:

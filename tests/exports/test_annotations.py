@@ -11,8 +11,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from saymask.errors import VideoError
+from saymask.exports.annotations import write_coco, write_npz, write_ytvis
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
-from saymask.video.annotations import write_coco, write_npz, write_ytvis
 
 NUM_FRAMES, HEIGHT, WIDTH = 3, 11, 13
 QUERIES = ("the red fish", "all the cars", "a zebra")

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from saymask.errors import VideoError
+from saymask.exports.drawing import QUERY_COLOURS, Legend, draw_mask, fit, font, legible
+from saymask.exports.writer import query_slugs, write_davis, write_overlay, write_png, write_sheet
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
-from saymask.video.atomic import fill_folder, new_file, new_folder
-from saymask.video.drawing import QUERY_COLOURS, Legend, draw_mask, fit, font, legible
+from saymask.storage.atomic import fill_folder, new_file, new_folder
 from saymask.video.masks import davis_palette
 from saymask.video.reader import open_source
-from saymask.video.writer import query_slugs, write_davis, write_overlay, write_png, write_sheet
 
 GREY = 100
 TEXTS = ("the red fish", "The red fish?")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saymask.evaluation.boundary import dilate, met_shares, outline
+from saymask.metrics.boundary import dilate, met_shares, outline
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PRIMITIVES = np.load(GOLDEN / "metrics/primitives.npz")

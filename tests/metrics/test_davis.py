@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from saymask.errors import DataError
-from saymask.evaluation.davis import (
+from saymask.metrics.davis import (
     ObjectScores,
     instances,
     merge_expressions,
@@ -20,7 +20,7 @@ from saymask.evaluation.davis import (
     summarise_annotators,
     unsupervised,
 )
-from saymask.evaluation.protocols import DAVIS2017, VIDEOLISA_RELEASE
+from saymask.metrics.protocols import DAVIS2017, VIDEOLISA_RELEASE
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DAVIS = json.loads((GOLDEN / "metrics/davis.json").read_text())

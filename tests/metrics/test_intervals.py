@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saymask.evaluation.intervals import bootstrap_interval
+from saymask.metrics.intervals import bootstrap_interval
 
 
 def test_the_draws_follow_the_exact_distribution():

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saymask.evaluation.iou import ciou, giou, iou_counts, ious
-from saymask.evaluation.protocols import VIDEOLISA_RELEASE
+from saymask.metrics.iou import ciou, giou, iou_counts, ious
+from saymask.metrics.protocols import VIDEOLISA_RELEASE
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = json.loads((GOLDEN / "metrics/image_iou.json").read_text())

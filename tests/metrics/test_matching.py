@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from saymask.nn.matching import assign
+from saymask.metrics.matching import assign
 
 SHAPES = [(n, m) for n in range(1, 7) for m in range(1, 7)]
 

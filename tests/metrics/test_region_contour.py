@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saymask.evaluation.metrics import (
+from saymask.metrics.region_contour import (
     contour_accuracy,
     j_and_f,
     region_similarity,

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from saymask.models.prompts import FORCED_ANSWER, chat, phrase
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import FORCED_ANSWER, chat, phrase
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.training.tokenizer import train_tokenizer
 
 

@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from saymask.errors import CheckpointError, UnknownName
 from saymask.models.checkpoints import load_model, save_model
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
 from saymask.runtime import Runtime
 
 CPU = Runtime("cpu", "float32")

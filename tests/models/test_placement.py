@@ -10,9 +10,9 @@ from transformers import BitsAndBytesConfig
 from saymask.errors import ConfigError
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.placement import language_quantisation
-from saymask.pipeline import VideoSession
 from saymask.records import Video
 from saymask.runtime import Runtime
+from saymask.session import VideoSession
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from saymask.evaluation.document import Cell, Document, Picture, Row, Section, Table
-from saymask.evaluation.document_html import to_html
-from saymask.evaluation.document_markdown import to_markdown
+from saymask.reports.document import Cell, Document, Picture, Row, Section, Table
+from saymask.reports.document_html import to_html
+from saymask.reports.document_markdown import to_markdown
 
 EVIL = '<img src="https://x.test/a.png"> | *b* & &amp; `c` [d](e) $x$ ~y~'
 

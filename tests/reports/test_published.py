@@ -6,9 +6,9 @@ import pytest
 
 from saymask.errors import DataError
 from saymask.evaluation import published
-from saymask.evaluation.published import CAVEATS, MEASURES, WHOLE, all_published_rows, published_rows
-from saymask.evaluation.published_tables import SOURCES, TABLES, PrintedTable
 from saymask.lookup import DATASETS, resolve
+from saymask.reports.published import CAVEATS, MEASURES, WHOLE, all_published_rows, published_rows
+from saymask.reports.published_tables import SOURCES, TABLES, PrintedTable
 
 ROUNDING = 0.0501
 """Half of the last printed digit, for a mean of two numbers that are rounded themselves."""

@@ -11,13 +11,14 @@ from PIL import Image
 
 from saymask.errors import DataError
 from saymask.evaluation.candidates import without_model
-from saymask.evaluation.case_pictures import PREDICTION_COLOUR, TRUTH_COLOUR, draw_case
-from saymask.evaluation.document import Picture, Table
 from saymask.evaluation.exam import open_exam
 from saymask.evaluation.predictors import empty, predict_masks
-from saymask.evaluation.report import build_report, choose_cases, open_cases, read_results, write_report
 from saymask.evaluation.run import predict, score
-from saymask.records import Expression, Sample, Video
+from saymask.exports.case_images import PREDICTION_COLOUR, TRUTH_COLOUR, draw_case
+from saymask.records import Video
+from saymask.reports.document import Picture, Table
+from saymask.reports.report import build_report, choose_cases, open_cases, read_results, write_report
+from saymask.samples import Expression, Sample
 
 
 def entry(name, j_and_f, **fields):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saymask.evaluation.table import format_table
+from saymask.reports.table import format_table
 
 BROKEN = {"name": "a/0", "reason": "a: it broke"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from saymask.errors import VideoError
-from saymask.video.atomic import replaced_file
+from saymask.storage.atomic import replaced_file
 
 
 def test_a_file_is_replaced_when_the_new_one_is_complete(tmp_path):

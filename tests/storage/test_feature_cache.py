@@ -2,7 +2,7 @@
 
 import torch
 
-from saymask.nn.feature_cache import FeatureCache
+from saymask.storage.feature_cache import FeatureCache
 
 
 def test_feature_cache_keeps_the_first_that_fit_and_no_whole_chunk():

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from saymask.nn.model_folder import replaced_folder
+from saymask.storage.model_folder import replaced_folder
 
 
 def write(folder: Path, text: str) -> None:

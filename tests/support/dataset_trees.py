@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from saymask.video.encoder import write_video
+from saymask.exports.encoder import write_video
 
 HEIGHT, WIDTH, SIDE = 12, 20, 4
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from saymask.records import Expression, Masklet, Prediction, QueryResult, Regions, Rle, Sample, Video
+from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+from saymask.samples import Expression, Regions, Sample
 
 RED, BLUE = 1, 2
 

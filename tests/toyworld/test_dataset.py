@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from saymask.data.toy_casting import HELD_OUT
-from saymask.data.toy_scene import Scene
-from saymask.data.toyworld import (
+from saymask.errors import DataError
+from saymask.toyworld.casting import HELD_OUT
+from saymask.toyworld.dataset import (
     COLOURS,
     FAMILIES,
     KINDS,
@@ -25,7 +25,7 @@ from saymask.data.toyworld import (
     load_toyworld,
     render,
 )
-from saymask.errors import DataError
+from saymask.toyworld.scene import Scene
 
 ALL_FRAMES = np.arange(TIMELINE)
 EVEN_MIX = dict.fromkeys(FAMILIES, 1.0)
@@ -422,6 +422,6 @@ def test_an_index_outside_the_split():
 
 
 def test_it_needs_no_media_library():
-    probe = "import sys, saymask.data.toyworld; print(*{'av', 'PIL', 'pycocotools', 'transformers', 'pydantic'} & set(sys.modules))"
+    probe = "import sys, saymask.toyworld.dataset; print(*{'av', 'PIL', 'pycocotools', 'transformers', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from saymask.data.toy_motion import Dice, along, bounce, circle, line, still, turn
-from saymask.data.toy_queries import Query, answer
-from saymask.data.toy_render import render
-from saymask.data.toy_scene import Background, Scene, visibility
-from saymask.data.toy_sentences import noun_phrases, phrase, questions
-from saymask.data.toy_shapes import BODY, COLOURS, KINDS, PALE, palette, sprite, sprite_area
-from saymask.data.toy_things import UNCLEAR, Thing
+from saymask.toyworld.motion import Dice, along, bounce, circle, line, still, turn
+from saymask.toyworld.queries import Query, answer
+from saymask.toyworld.render import render
+from saymask.toyworld.scene import Background, Scene, visibility
+from saymask.toyworld.sentences import noun_phrases, phrase, questions
+from saymask.toyworld.shapes import BODY, COLOURS, KINDS, PALE, palette, sprite, sprite_area
+from saymask.toyworld.things import UNCLEAR, Thing
 
 TIME = np.arange(24)
 RIGHT = (1.0, 0.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_network import XMemNetwork
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.network import XMemNetwork
 
 GAINS = {
     "key_proj.key_proj": 0.45,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.data.toyworld import Thing, load_toyworld, to_samples
-from saymask.evaluation.metrics import region_similarity
+from saymask.metrics.region_contour import region_similarity
 from saymask.runtime import Runtime
+from saymask.toyworld.dataset import Thing, load_toyworld, to_samples
 from saymask.trackers.loading import load_tracker
-from saymask.trackers.xmem import TOY_WEIGHTS
-from saymask.trackers.xmem_weights import load_xmem
+from saymask.trackers.xmem.tracker import TOY_WEIGHTS
+from saymask.trackers.xmem.weights import load_xmem
 
 CPU = Runtime("cpu")
 

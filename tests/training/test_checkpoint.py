@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from saymask.errors import CheckpointError
-from saymask.nn.weight_files import weight_files
 from saymask.runtime import Runtime
+from saymask.storage.weight_files import weight_files
 from saymask.training.checkpoint import RunState, collect, frozen_digest, load_checkpoint, newest_checkpoint, save_checkpoint
 from saymask.training.loop import train
 from saymask.training.run_log import LogState

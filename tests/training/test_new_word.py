@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saymask.data.toyworld import TIMELINE, draw_scenes, to_samples
-from saymask.evaluation.metrics import video_scores
+from saymask.metrics.region_contour import video_scores
 from saymask.models.checkpoints import load_model
-from saymask.pipeline import VideoSession
 from saymask.recipes.videolisa_tuning import finetune
-from saymask.records import Expression, Sample
 from saymask.runtime import Runtime
+from saymask.samples import Expression, Sample
+from saymask.session import VideoSession
+from saymask.toyworld.dataset import TIMELINE, draw_scenes, to_samples
 from saymask.training.loop import train
 
 CPU = Runtime("cpu", "float32")

@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from saymask.data.toyworld import COLOURS, KINDS, load_toyworld
 from saymask.evaluation.candidates import own_answers
 from saymask.evaluation.exam import Exam
 from saymask.evaluation.run import score_rows
-from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.recipes.videolisa import TOY_MODEL
 from saymask.runtime import Runtime
+from saymask.toyworld.dataset import COLOURS, KINDS, load_toyworld
 from saymask.training.config import OptimConfig, TrainConfig
 from saymask.training.loop import train
 from saymask.training.task import Task

@@ -17,7 +17,7 @@ from saymask.runtime import Runtime
 from saymask.training.config import ValidationConfig, VideoLisaToyConfig
 from saymask.training.loop import train
 from saymask.training.task import Task
-from saymask.training.videolisa_toy import build
+from saymask.training.tasks.videolisa_toy import build
 
 CPU = Runtime("cpu")
 TINY = [

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from transformers.models.sam.modeling_sam import SamVisionAttention
 
-from saymask.evaluation.stopwatch import Stopwatch
-from saymask.models.videolisa import VideoLisaModel
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.benchmark.stopwatch import Stopwatch
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.video.encoder import write_video
+from saymask.exports.encoder import write_video
 
 FPS = 24.0
 

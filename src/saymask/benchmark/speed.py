@@ -22,16 +22,16 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from saymask.benchmark.naive import eager_attention, naive_masks
+from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter
 from saymask.errors import ConfigError, SaymaskError
-from saymask.evaluation.naive import eager_attention, naive_masks
 from saymask.evaluation.provenance import circumstances
-from saymask.evaluation.stopwatch import STAGES, Stopwatch, TimedSegmenter
 from saymask.models.base import Segmenter
 from saymask.models.checkpoints import load_model
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.pipeline import CHUNK_FRAMES, VideoSession
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Rle, Video
 from saymask.runtime import Runtime
+from saymask.session import CHUNK_FRAMES, VideoSession
 from saymask.video.reader import open_source
 
 COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "pink", "white")

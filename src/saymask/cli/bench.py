@@ -16,7 +16,7 @@ from saymask.cli.output import note, say, shown
 from saymask.cli.segment import DeviceOption, DtypeOption, ModelOption, VisionTowerOption
 from saymask.errors import ConfigError
 from saymask.runtime import Runtime
-from saymask.video.atomic import new_file
+from saymask.storage.atomic import new_file
 
 NUM_FRAMES = 100
 TOY_SIZE, SIZE = "128x128", "480x854"
@@ -43,7 +43,7 @@ def bench(
         raise ConfigError(f"--frames and --size are for the video that is drawn without a SOURCE; leave them out for {source}")
     height, width = _parse_size(size or (TOY_SIZE if model == "toy" else SIZE))
     runtime = Runtime.choose(device, dtype)
-    from saymask.evaluation.speed import VARIANTS, Run, compare, format_table
+    from saymask.benchmark.speed import VARIANTS, Run, compare, format_table
 
     with new_file(out) if out else nullcontext() as draft, _source(source, frames or NUM_FRAMES, height, width) as path:
         variants = ["ours"] if stages_only else list(VARIANTS)
@@ -61,7 +61,7 @@ def _source(given: Path | None, num_frames: int, height: int, width: int) -> Ite
     if given:
         yield given
         return
-    from saymask.evaluation.noise_video import write_noise_video
+    from saymask.benchmark.noise_video import write_noise_video
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "noise.mp4"

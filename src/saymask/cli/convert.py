@@ -14,7 +14,7 @@ from saymask.cli.output import progress_bar, say, shown
 from saymask.cli.segment import DtypeOption, VisionTowerOption
 from saymask.errors import ConfigError
 from saymask.runtime import Runtime
-from saymask.video.atomic import new_folder
+from saymask.storage.atomic import new_folder
 
 
 def convert(
@@ -35,8 +35,8 @@ def convert(
     """Rewrite weights in saymask's own layout: released ones, a model with its adapter merged, or the parts a training begins with."""
     with new_folder(target.absolute()) as draft, progress_bar(f"converting {source}"):
         from saymask.models.checkpoints import load_model, save_model
-        from saymask.models.start_points import assemble
-        from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+        from saymask.models.videolisa.segmenter import VideoLisaSegmenter
+        from saymask.models.videolisa.start_points import assemble
 
         runtime = Runtime.choose("cpu", dtype)
         if mask_model is not None:

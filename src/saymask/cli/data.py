@@ -30,7 +30,7 @@ def check(
     all_masks: Annotated[bool, typer.Option("--all-masks", help="Read every frame and mask, not those of some videos.")] = False,
 ) -> None:
     """Find what is missing, damaged or in the wrong place; exits with 1 if anything is."""
-    from saymask.data.doctor import check_dataset
+    from saymask.datasets.doctor import check_dataset
 
     with progress_bar(name) as update:
         report = check_dataset(name, root, split, all_masks, lambda done, total, part: update(done, total, f"{name} {part}"))

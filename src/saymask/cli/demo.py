@@ -25,9 +25,9 @@ def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = OUT / "demo",
 ) -> None:
     """Draw a small video, ask three questions about it, write the masks."""
-    from saymask.data.toyworld import load_toyworld
     from saymask.models.checkpoints import load_model
-    from saymask.pipeline import VideoSession
+    from saymask.session import VideoSession
+    from saymask.toyworld.dataset import load_toyworld
     from saymask.video.reader import open_source
 
     segmenter = load_model("toy", Runtime.choose())
@@ -46,6 +46,6 @@ def demo(
 
 def write_clip(drawn: Video, path: Path) -> None:
     """Write a drawn video to a real mp4, with the tag by which the bundled model recognises its own world."""
-    from saymask.video.encoder import write_video
+    from saymask.exports.encoder import write_video
 
     write_video(path, drawn.frames(range(drawn.num_frames)), drawn.timestamps_T, drawn.duration, drawn.tags)

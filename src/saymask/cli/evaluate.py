@@ -62,11 +62,11 @@ def evaluate(
 ) -> None:
     """Measure J, F and J&F and what else the dataset asks for; writes predictions and results.json."""
     from saymask.evaluation.exam import Shard, open_exam
-    from saymask.evaluation.protocols import protocol_named
     from saymask.evaluation.run import is_evaluation, predict, results_name, score
     from saymask.evaluation.submission import is_kept_by_server
-    from saymask.evaluation.table import format_table
-    from saymask.models.prompts import check_template
+    from saymask.metrics.protocols import protocol_named
+    from saymask.models.videolisa.prompts import check_template
+    from saymask.reports.table import format_table
 
     if template:
         check_template(template)

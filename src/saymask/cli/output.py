@@ -15,7 +15,7 @@ from typing import Protocol
 import typer
 
 from saymask.errors import ConfigError, VideoError
-from saymask.video.atomic import fill_folder, new_folder
+from saymask.storage.atomic import fill_folder, new_folder
 
 
 def say(text: str) -> None:

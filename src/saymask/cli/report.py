@@ -22,7 +22,7 @@ def report(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; report/ beside RESULTS.json if not given.")] = None,
 ) -> None:
     """Write report.html and report.md: scores beside published ones, strong and weak groups, best and worst cases."""
-    from saymask.evaluation.report import build_report, open_cases, read_results, write_report
+    from saymask.reports.report import build_report, open_cases, read_results, write_report
 
     file = results / "results.json" if results.is_dir() else results
     content = read_results(file)

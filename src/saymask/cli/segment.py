@@ -13,15 +13,15 @@ from saymask import records
 from saymask.cli.output import first_free, free_folder, note, output_folder, progress_bar, report_error, say, shown
 from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
-from saymask.models.prompts import check_template
+from saymask.models.videolisa.prompts import check_template
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
 if TYPE_CHECKING:
     from saymask.models.base import Segmenter
-    from saymask.pipeline import VideoSession
     from saymask.records import Prediction, QueryResult
+    from saymask.session import VideoSession
     from saymask.trackers.base import Tracker
 
 OUT = Path("saymask-out")
@@ -97,7 +97,7 @@ def segment(
     names = _parse_formats(formats)
     check_template(template)
     from saymask.models.checkpoints import load_model
-    from saymask.pipeline import VideoSession
+    from saymask.session import VideoSession
     from saymask.video.reader import find_sources, open_source
 
     limits = ReadLimits(max_pixels, max_frames)

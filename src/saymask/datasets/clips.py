@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from saymask.data.layout import Layout
-from saymask.data.samples import Item
+from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Sample, Video
+from saymask.records import Video
+from saymask.samples import Item, Sample
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_frames
 

@@ -17,28 +17,28 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.clips import ClipReader, MaskSource, NoPublicMasks
-from saymask.data.findings import DatasetReport, Finding, Progress, SplitSize, size_in_words
-from saymask.data.folder_check import check_folder
-from saymask.data.folder_index import FOLDER
-from saymask.data.layout import Layout
-from saymask.data.mask_files import impossible_values, place_of_masks
-from saymask.data.mask_timing import MIN_MASKS, OutlineSample, find_shift
-from saymask.data.part_seg import PACO_LVIS, PASCAL_PART
-from saymask.data.published_sizes import PUBLISHED_SIZES
-from saymask.data.reason_seg import REASON_SEG
-from saymask.data.reason_vos import REASON_VOS
-from saymask.data.ref_video import MEVIS, MEVIS_V2, REVOS
-from saymask.data.ref_youtube import REF_DAVIS17, REF_YOUTUBE_VOS
-from saymask.data.refcoco import REFCLEF, REFCOCO, REFCOCO_PLUS, REFCOCOG
-from saymask.data.roots import dataset_root
-from saymask.data.samples import Item, LazySamples
-from saymask.data.sem_seg import ADE20K, COCO_STUFF, LabelledPictures
-from saymask.data.vos import LV_VIS, YOUTUBE_VOS
-from saymask.data.vqa import LLAVA_VQA
+from saymask.datasets.clips import ClipReader, MaskSource, NoPublicMasks
+from saymask.datasets.findings import DatasetReport, Finding, Progress, SplitSize, size_in_words
+from saymask.datasets.layout import Layout
+from saymask.datasets.mask_files import impossible_values, place_of_masks
+from saymask.datasets.mask_timing import MIN_MASKS, OutlineSample, find_shift
+from saymask.datasets.own.check import check_folder
+from saymask.datasets.own.index import FOLDER
+from saymask.datasets.public.part_seg import PACO_LVIS, PASCAL_PART
+from saymask.datasets.public.published_sizes import PUBLISHED_SIZES
+from saymask.datasets.public.reason_seg import REASON_SEG
+from saymask.datasets.public.reason_vos import REASON_VOS
+from saymask.datasets.public.ref_video import MEVIS, MEVIS_V2, REVOS
+from saymask.datasets.public.ref_youtube import REF_DAVIS17, REF_YOUTUBE_VOS
+from saymask.datasets.public.refcoco import REFCLEF, REFCOCO, REFCOCO_PLUS, REFCOCOG
+from saymask.datasets.public.sem_seg import ADE20K, COCO_STUFF, LabelledPictures
+from saymask.datasets.public.vos import LV_VIS, YOUTUBE_VOS
+from saymask.datasets.public.vqa import LLAVA_VQA
+from saymask.datasets.roots import dataset_root
 from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
 from saymask.lookup import resolve
 from saymask.records import Video
+from saymask.samples import Item, LazySamples
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_frames
 

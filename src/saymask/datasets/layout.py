@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from saymask.data.roots import dataset_root, how_to_say
+from saymask.datasets.roots import dataset_root, how_to_say
 from saymask.errors import DataError
 
 

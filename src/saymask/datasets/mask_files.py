@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.clips import LabelMaps, read_label_map, read_pixels
-from saymask.data.mask_dict import MaskDict
-from saymask.data.reason_vos import ObjectFolders
-from saymask.data.samples import Item
+from saymask.datasets.clips import LabelMaps, read_label_map, read_pixels
+from saymask.datasets.mask_dict import MaskDict
+from saymask.datasets.public.reason_vos import ObjectFolders
 from saymask.errors import DataError
 from saymask.records import Video
+from saymask.samples import Item
 
 _REMEDY = "it was compressed, resized or converted; unpack or download the annotations again"
 

@@ -16,10 +16,9 @@ import numpy as np
 from pydantic import Field
 
 from saymask.config import Config
-from saymask.data.samples import Drawable, KnowsSentences
 from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.lookup import resolve
-from saymask.records import Sample
+from saymask.samples import Drawable, KnowsSentences, Sample
 
 _STREAM = 0x6D6978
 """Keeps the numbers drawn here apart from those of whoever seeds a generator with (seed, i) as well."""

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from saymask.data.annotation_files import need, need_int, read_json
-from saymask.data.coco_rle import read_rle
-from saymask.data.layout import Layout
-from saymask.data.samples import Item
+from saymask.datasets.annotation_files import need, need_int, read_json
+from saymask.datasets.coco_rle import read_rle
+from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Sample, Video
+from saymask.records import Video
+from saymask.samples import Item, Sample
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_image
 

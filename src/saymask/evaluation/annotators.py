@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from saymask.errors import SaymaskError
-from saymask.evaluation.davis import VOID, ObjectScores, ref_davis
 from saymask.evaluation.predictors import Predictor
-from saymask.evaluation.protocols import SAYMASK, Protocol
 from saymask.evaluation.scoring import predicted_masks
-from saymask.records import Sample
+from saymask.metrics.davis import VOID, ObjectScores, ref_davis
+from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.samples import Sample
 
 
 def is_by_annotators(samples: Sequence[Sample]) -> bool:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.evaluation.exam import Exam
 from saymask.evaluation.predictors import WITHOUT_MODEL, Predictor, sample_name
-from saymask.records import Expression, Prediction, QueryResult, Sample, Video
+from saymask.records import Prediction, QueryResult, Video
+from saymask.samples import Expression, Sample
 
 if TYPE_CHECKING:
     from saymask.models.base import Segmenter
@@ -151,7 +152,7 @@ class VideoAsker:
         # Here and not above: whoever only scores needs no library that reads videos.
         from torch import OutOfMemoryError
 
-        from saymask.pipeline import VideoSession
+        from saymask.session import VideoSession
 
         with closing(VideoSession(video, self.segmenter, self.tracker)) as session:
             try:

@@ -15,10 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saymask.data.samples import Item, LazySamples
 from saymask.errors import ConfigError, DataError
 from saymask.lookup import resolve
-from saymask.records import Sample
+from saymask.samples import Item, LazySamples, Sample
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Exam:
         """What tells two editions of the same dataset apart: the toy world's number, otherwise counts and a hash of all that is asked."""
         if not isinstance(self.samples, LazySamples):
             # Here and not above: it draws with torch.
-            from saymask.data.toyworld import WORLD_VERSION, ToyWorld
+            from saymask.toyworld.dataset import WORLD_VERSION, ToyWorld
 
             if isinstance(self.samples, ToyWorld):
                 return {"world": WORLD_VERSION}

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from saymask.evaluation.davis import series_statistics
-from saymask.evaluation.metrics import remaining_share, video_scores
-from saymask.evaluation.protocols import SAYMASK, Protocol
+from saymask.metrics.davis import series_statistics
+from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.metrics.region_contour import remaining_share, video_scores
 
 Scores = Mapping[str, float]
 

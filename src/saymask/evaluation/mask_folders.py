@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.clips import Remedies, read_pixels
-from saymask.data.samples import Item
+from saymask.datasets.clips import Remedies, read_pixels
 from saymask.errors import DataError
 from saymask.evaluation.predictors import predict_masks, sample_name
-from saymask.records import Prediction, Sample
+from saymask.records import Prediction
+from saymask.samples import Item, Sample
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from saymask.data.coco_rle import read_rle
+from saymask.datasets.coco_rle import read_rle
 from saymask.errors import DataError, SaymaskError
 from saymask.evaluation.predictors import sample_name
-from saymask.records import Masklet, Prediction, QueryResult, Sample
-from saymask.video.atomic import replaced_file
+from saymask.records import Masklet, Prediction, QueryResult
+from saymask.samples import Sample
+from saymask.storage.atomic import replaced_file
 
 _SCORE_DECIMALS = 4
 

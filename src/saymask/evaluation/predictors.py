@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from saymask.errors import DataError
-from saymask.records import Masklet, Prediction, QueryResult, Rle, Sample
+from saymask.records import Masklet, Prediction, QueryResult, Rle
+from saymask.samples import Sample
 
 Predictor = Callable[[Sample], Prediction]
 

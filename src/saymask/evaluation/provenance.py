@@ -15,7 +15,7 @@ from saymask.config import Config
 from saymask.errors import ConfigError, VideoError
 from saymask.evaluation.candidates import Candidate
 from saymask.evaluation.exam import Exam
-from saymask.video.atomic import new_file
+from saymask.storage.atomic import new_file
 
 
 class EvalConfig(Config):

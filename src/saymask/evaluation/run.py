@@ -23,16 +23,16 @@ from typing import Any
 from saymask.errors import ConfigError, SaymaskError
 from saymask.evaluation.annotators import is_by_annotators, objects_by_annotator
 from saymask.evaluation.candidates import OWN, SWAPPED, Candidate
-from saymask.evaluation.davis import ObjectScores
 from saymask.evaluation.exam import Exam, Shard
 from saymask.evaluation.found_predictions import find_predictions
 from saymask.evaluation.prediction_files import PredictionFiles
 from saymask.evaluation.predictors import BASELINES, Predictor
-from saymask.evaluation.protocols import SAYMASK, Protocol
 from saymask.evaluation.provenance import EvalConfig, circumstances
 from saymask.evaluation.scoring import Entry, foreground, score_expression
 from saymask.evaluation.summaries import summarise_row
-from saymask.video.atomic import replaced_file
+from saymask.metrics.davis import ObjectScores
+from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.storage.atomic import replaced_file
 
 CONFIG = "config.json"
 Progress = Callable[[int, int], None]

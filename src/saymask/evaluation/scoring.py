@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from saymask.errors import DataError, SaymaskError
-from saymask.evaluation.davis import instances, summarise
 from saymask.evaluation.expressions import expression_scores
-from saymask.evaluation.iou import iou_counts
 from saymask.evaluation.predictors import Predictor, sample_name
-from saymask.evaluation.protocols import SAYMASK, Protocol
-from saymask.records import Sample
+from saymask.metrics.davis import instances, summarise
+from saymask.metrics.iou import iou_counts
+from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.samples import Sample
 
 Entry = dict[str, Any]
 

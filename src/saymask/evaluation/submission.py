@@ -20,8 +20,8 @@ from saymask.errors import DataError, SaymaskError, UnknownName
 from saymask.evaluation.predictors import Predictor, sample_name
 from saymask.evaluation.scoring import predicted_masks
 from saymask.lookup import suggest
-from saymask.records import Sample
-from saymask.video.atomic import new_file
+from saymask.samples import Sample
+from saymask.storage.atomic import new_file
 
 Progress = Callable[[int, int], None]
 

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from saymask.evaluation.davis import ObjectScores, summarise_annotators
 from saymask.evaluation.expressions import REVOS_TYPES, mean_scores, presence_accuracies, revos_table
-from saymask.evaluation.intervals import bootstrap_interval
-from saymask.evaluation.iou import ciou, giou
-from saymask.evaluation.protocols import SAYMASK, Protocol
 from saymask.evaluation.scoring import Entry
+from saymask.metrics.davis import ObjectScores, summarise_annotators
+from saymask.metrics.intervals import bootstrap_interval
+from saymask.metrics.iou import ciou, giou
+from saymask.metrics.protocols import SAYMASK, Protocol
 
 GROUPINGS = {"families": "family", "types": "type_id", "sources": "source", "lengths": "length"}
 """Fields of a row, each by the tag of the expressions that it groups; a field is there if some have the tag."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from saymask.records import Masklet, Prediction, Rle
-from saymask.video.atomic import new_file
+from saymask.storage.atomic import new_file
 from saymask.video.masks import rle_to_coco
 
 

@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from saymask.errors import VideoError
-from saymask.video.atomic import new_file
+from saymask.storage.atomic import new_file
 
 _TICKS_PER_SECOND = 360_000  # whole ticks for 24, 25, 30, 60 frames per second, their 1000/1001 variants, ms and 1/90000 s
 _BT709 = 1

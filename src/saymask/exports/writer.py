@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from saymask.errors import VideoError
+from saymask.exports.drawing import Legend, contour_width, draw_mask, fit, font, legible, query_colour
+from saymask.exports.encoder import write_video
 from saymask.records import Prediction, Video
-from saymask.video.atomic import new_file, new_folder
-from saymask.video.drawing import Legend, contour_width, draw_mask, fit, font, legible, query_colour
-from saymask.video.encoder import write_video
+from saymask.storage.atomic import new_file, new_folder
 from saymask.video.masks import MAX_LABELS, davis_palette, label_map
 
 _CHUNK_BYTES = 8 * 2**20

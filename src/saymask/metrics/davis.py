@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from saymask.errors import DataError
-from saymask.evaluation.metrics import contour_accuracy, region_similarity, video_scores
-from saymask.evaluation.protocols import SAYMASK, Protocol
-from saymask.nn.matching import assign
+from saymask.metrics.matching import assign
+from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.metrics.region_contour import contour_accuracy, region_similarity, video_scores
 
 VOID = 255
 

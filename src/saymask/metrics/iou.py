@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saymask.evaluation.protocols import SAYMASK, Protocol
+from saymask.metrics.protocols import SAYMASK, Protocol
 
 _IOU_EPSILON = 1e-5
 _CIOU_EPSILON = 1e-10

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from saymask.evaluation.boundary import met_shares
+from saymask.metrics.boundary import met_shares
 
 BOUND_TH = 0.008
 

@@ -23,11 +23,11 @@ from torch import nn
 
 from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError
-from saymask.models.videolisa import VideoLisaModel
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.nn.model_folder import replaced_folder
-from saymask.nn.strict import raise_unless_exact
-from saymask.nn.weight_files import read_json, read_tensors
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
+from saymask.storage.model_folder import replaced_folder
+from saymask.storage.strict import raise_unless_exact
+from saymask.storage.weight_files import read_json, read_tensors
 
 Part = Literal["lora", "embeddings", "lm_head", "mask_decoder", "prompt_projector", "projector", "tower", "mask_encoder"]
 """What can be trained: LoRA matrices in the language model, or a part as a whole."""

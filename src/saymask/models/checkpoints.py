@@ -19,18 +19,18 @@ from transformers import AutoTokenizer
 from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import MODELS, resolve, suggest
 from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
-from saymask.models.auxiliary import AUX_PREFIX
 from saymask.models.base import Segmenter
+from saymask.models.parts.auxiliary import AUX_PREFIX
 from saymask.models.placement import language_quantisation, place
-from saymask.models.release_download import load_hub
-from saymask.models.release_loading import TOWER_OPTION, is_release, load_release
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.nn.hub import HUB_ID
-from saymask.nn.model_folder import replaced_folder
-from saymask.nn.strict import quiet_transformers, raise_unless_exact
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.release_download import load_hub
+from saymask.models.videolisa.release_loading import TOWER_OPTION, is_release, load_release
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
+from saymask.storage.hub import HUB_ID
+from saymask.storage.model_folder import replaced_folder
+from saymask.storage.strict import quiet_transformers, raise_unless_exact
 
 COPY_AGAIN = "copy the model folder again"
 

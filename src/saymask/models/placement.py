@@ -15,7 +15,7 @@ from accelerate.utils import get_max_memory
 from torch import nn
 
 from saymask.errors import ConfigError
-from saymask.models.videolisa import VideoLisaModel
+from saymask.models.videolisa.model import VideoLisaModel
 from saymask.runtime import Runtime
 
 UNQUANTISED = ("visual", "mask_head", "prompt_projector", "lm_head")

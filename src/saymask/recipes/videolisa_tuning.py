@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from saymask.data.mixture import videolisa_mixture
+from saymask.datasets.mixture import videolisa_mixture
 from saymask.models.adapters import LoraConfig
 from saymask.training.config import OptimConfig
-from saymask.training.tuning_config import VideoLisaTuningConfig
+from saymask.training.tasks.tuning_config import VideoLisaTuningConfig
 
 
 def videolisa_phi3() -> VideoLisaTuningConfig:

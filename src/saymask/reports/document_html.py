@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from html import escape
 
-from saymask.evaluation.document import Cell, Document, Picture, Row, Section, Table
+from saymask.reports.document import Cell, Document, Picture, Row, Section, Table
 
 # The policy forbids every request, should a text ever slip through as markup.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from saymask.evaluation.document import Cell, Document, Picture, Row, Table
+from saymask.reports.document import Cell, Document, Picture, Row, Table
 
 PICTURES = "pictures"
 """Folder of the pictures, relative to the Markdown file: `<name>.jpg`."""

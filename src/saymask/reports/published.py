@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from saymask.evaluation.published_tables import SOURCES, TABLES, PrintedTable
+from saymask.reports.published_tables import SOURCES, TABLES, PrintedTable
 
 WHOLE = "overall"
 """Key of the scores of a whole split, beside those of its parts (referring, reasoning, short, long)."""

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from saymask.errors import DataError, SaymaskError
-from saymask.evaluation.case_pictures import draw_case
-from saymask.evaluation.document import Document, Picture, Section
-from saymask.evaluation.document_html import to_html
-from saymask.evaluation.document_markdown import PICTURES, to_markdown
 from saymask.evaluation.exam import open_exam
 from saymask.evaluation.found_predictions import find_predictions
 from saymask.evaluation.predictors import sample_name
-from saymask.evaluation.protocols import SAYMASK
-from saymask.evaluation.report_tables import (
+from saymask.exports.case_images import draw_case
+from saymask.metrics.protocols import SAYMASK
+from saymask.records import Prediction
+from saymask.reports.document import Document, Picture, Section
+from saymask.reports.document_html import to_html
+from saymask.reports.document_markdown import PICTURES, to_markdown
+from saymask.reports.report_tables import (
     MEASURES,
     Results,
     benchmark_tables,
@@ -37,7 +38,7 @@ from saymask.evaluation.report_tables import (
     run_table,
     score_table,
 )
-from saymask.records import Prediction, Sample
+from saymask.samples import Sample
 
 NUM_CASES = 4
 

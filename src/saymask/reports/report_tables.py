@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from saymask.evaluation.document import Cell, Row, Table
-from saymask.evaluation.protocols import protocol_named
-from saymask.evaluation.published import CAVEATS, WHOLE, PublishedRow, published_rows
-from saymask.evaluation.published import MEASURES as PUBLISHED_MEASURES
+from saymask.metrics.protocols import protocol_named
+from saymask.reports.document import Cell, Row, Table
+from saymask.reports.published import CAVEATS, WHOLE, PublishedRow, published_rows
+from saymask.reports.published import MEASURES as PUBLISHED_MEASURES
 
 Results = Mapping[str, Any]
 

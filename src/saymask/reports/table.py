@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from saymask.evaluation.report_tables import MEASURES, fate_of_failures, percent
 from saymask.evaluation.summaries import GROUPINGS
+from saymask.reports.report_tables import MEASURES, fate_of_failures, percent
 
 _SHOWN = ("j_and_f", "j", "f", "giou", "ciou", "r", "r_x255", "n_acc", "t_acc", "instance_j_and_f")
 

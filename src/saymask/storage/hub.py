@@ -13,7 +13,7 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HFValidationError, HTTPError
 
 from saymask.errors import CheckpointError
-from saymask.nn.weight_files import weight_files
+from saymask.storage.weight_files import weight_files
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from saymask.data.toy_motion import DIRECTIONS, Dice
-from saymask.data.toy_queries import COMPARISONS, EVENTS, EXTREMES, MOTIONS, RELATIONS, Query
-from saymask.data.toy_shapes import COLOURS, KINDS
+from saymask.toyworld.motion import DIRECTIONS, Dice
+from saymask.toyworld.queries import COMPARISONS, EVENTS, EXTREMES, MOTIONS, RELATIONS, Query
+from saymask.toyworld.shapes import COLOURS, KINDS
 
 Pair = tuple[str, str]
 

@@ -15,15 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.toy_motion import CANVAS, TIMELINE, Dice
-from saymask.data.toy_queries import FAMILIES
-from saymask.data.toy_render import render
-from saymask.data.toy_scene import Scene, draw_scene
-from saymask.data.toy_sentences import lexicon
-from saymask.data.toy_shapes import COLOURS, KINDS
-from saymask.data.toy_things import Thing
 from saymask.errors import DataError
-from saymask.records import Expression, Regions, Sample, Video
+from saymask.records import Video
+from saymask.samples import Expression, Regions, Sample
+from saymask.toyworld.motion import CANVAS, TIMELINE, Dice
+from saymask.toyworld.queries import FAMILIES
+from saymask.toyworld.render import render
+from saymask.toyworld.scene import Scene, draw_scene
+from saymask.toyworld.sentences import lexicon
+from saymask.toyworld.shapes import COLOURS, KINDS
+from saymask.toyworld.things import Thing
 
 __all__ = [
     "COLOURS",

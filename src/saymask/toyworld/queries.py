@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saymask.data.toy_motion import DIRECTIONS, TIMELINE
-from saymask.data.toy_things import UNCLEAR, Thing
+from saymask.toyworld.motion import DIRECTIONS, TIMELINE
+from saymask.toyworld.things import UNCLEAR, Thing
 
 FAMILIES = ("attribute", "spatial", "motion", "event", "compare", "knowledge", "plural", "absent")
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from saymask.data.toy_motion import CANVAS
-from saymask.data.toy_shapes import palette, sprite_pixels
+from saymask.toyworld.motion import CANVAS
+from saymask.toyworld.shapes import palette, sprite_pixels
 
 if TYPE_CHECKING:
-    from saymask.data.toy_scene import Background, Scene
+    from saymask.toyworld.scene import Background, Scene
 
 
 def render(

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from saymask.data.toy_casting import Plan, draw_plan
-from saymask.data.toy_motion import CANVAS, CASUAL, DIRECTIONS, TIMELINE, Dice, draw_path
-from saymask.data.toy_queries import COMPARISONS, EVENTS, EXTREMES, MOTIONS, RELATIONS, WINDOWS, Query, answer, verdict
-from saymask.data.toy_sentences import phrase
-from saymask.data.toy_shapes import side_for_area, sprite_pixels
-from saymask.data.toy_things import UNCLEAR, Thing
+from saymask.toyworld.casting import Plan, draw_plan
+from saymask.toyworld.motion import CANVAS, CASUAL, DIRECTIONS, TIMELINE, Dice, draw_path
+from saymask.toyworld.queries import COMPARISONS, EVENTS, EXTREMES, MOTIONS, RELATIONS, WINDOWS, Query, answer, verdict
+from saymask.toyworld.sentences import phrase
+from saymask.toyworld.shapes import side_for_area, sprite_pixels
+from saymask.toyworld.things import UNCLEAR, Thing
 
 MIN_AREA, MAX_AREA = 0.0105 * CANVAS * CANVAS, 0.0785 * CANVAS * CANVAS
 _ATTEMPTS = 2000

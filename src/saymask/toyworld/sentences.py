@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import product
 
-from saymask.data.toy_motion import Dice
-from saymask.data.toy_queries import COMPARISONS, EVENTS, EXTREMES, MOTIONS, ORDERS, RELATIONS, WINDOWS, Query
-from saymask.data.toy_shapes import COLOURS, KINDS
+from saymask.toyworld.motion import Dice
+from saymask.toyworld.queries import COMPARISONS, EVENTS, EXTREMES, MOTIONS, ORDERS, RELATIONS, WINDOWS, Query
+from saymask.toyworld.shapes import COLOURS, KINDS
 
 _USES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "umbrella": (("keeps", "keep", "you dry in the rain"), ("opens", "open", "when it rains")),

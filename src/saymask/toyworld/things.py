@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from saymask.data.toy_motion import CANVAS, TIMELINE
-from saymask.data.toy_shapes import sprite_area
+from saymask.toyworld.motion import CANVAS, TIMELINE
+from saymask.toyworld.shapes import sprite_area
 
 UNCLEAR = -1
 """Event frame of a thing whose event a viewer could overlook or argue about."""

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError
-from saymask.nn.model_folder import replaced_folder
-from saymask.nn.strict import raise_unless_exact
-from saymask.nn.weight_files import read_tensors, weight_files
+from saymask.storage.model_folder import replaced_folder
+from saymask.storage.strict import raise_unless_exact
+from saymask.storage.weight_files import read_tensors, weight_files
 from saymask.training.run_log import LogState
 from saymask.training.sharded import spread_like, trained_tensors, whole, write
 

@@ -158,7 +158,7 @@ class VideoLisaToyConfig(TrainConfig):
     num_supervised: int | None = Field(default=None, ge=1)
 
     def task(self) -> Task:
-        from saymask.training.videolisa_toy import build
+        from saymask.training.tasks.videolisa_toy import build
 
         return build(self)
 
@@ -219,7 +219,7 @@ class XMemToyConfig(TrainConfig):
     bootstrap: BootstrapConfig = BootstrapConfig()
 
     def task(self) -> Task:
-        from saymask.training.xmem_toy import build
+        from saymask.training.tasks.xmem_toy import build
 
         return build(self)
 

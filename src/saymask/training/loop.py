@@ -16,6 +16,7 @@ from pathlib import Path
 from saymask.errors import ConfigError
 from saymask.evaluation.exam import Exam
 from saymask.runtime import Runtime
+from saymask.storage.atomic import replaced_file
 from saymask.training.blocks import checkpoint_blocks
 from saymask.training.checkpoint import RunState, collect, frozen_digest, load_checkpoint, newest_checkpoint, save_checkpoint
 from saymask.training.config import TrainConfig, require_same_run
@@ -26,7 +27,6 @@ from saymask.training.run_log import LogState, RunLog
 from saymask.training.step import Stepper
 from saymask.training.task import Task
 from saymask.training.validation import ask_in_mixed_precision, open_validation, validate
-from saymask.video.atomic import replaced_file
 
 CONFIG = "train.json"
 Progress = Callable[[int, int, str], None]

@@ -18,11 +18,12 @@ from PIL import Image
 from torch import nn
 
 from saymask.evaluation.candidates import own_answers
-from saymask.evaluation.case_pictures import draw_case
 from saymask.evaluation.exam import Exam, open_exam
 from saymask.evaluation.run import score_rows
+from saymask.exports.case_images import draw_case
 from saymask.models.base import Segmenter
-from saymask.records import Prediction, Sample
+from saymask.records import Prediction
+from saymask.samples import Sample
 from saymask.training.config import ValidationConfig
 
 

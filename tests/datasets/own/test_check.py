@@ -7,8 +7,8 @@ import pytest
 from dataset_trees import HEIGHT, WIDTH, block, rle, write_frames, write_label_maps, write_mp4
 from PIL import Image
 
-from saymask.data.doctor import check_dataset
-from saymask.data.folder import load_folder_dataset
+from saymask.datasets.doctor import check_dataset
+from saymask.datasets.own.folder import load_folder_dataset
 from saymask.errors import SaymaskError
 
 FRAMES = ["00000", "00001", "00002"]

@@ -7,7 +7,7 @@ import pytest
 from dataset_trees import HEIGHT, WIDTH, block, blocks, build_folder, coco_masks, write_frames, write_json, write_label_maps, write_mp4
 from PIL import Image
 
-from saymask.data.folder import load_folder_dataset
+from saymask.datasets.own.folder import load_folder_dataset
 from saymask.errors import DataError
 from saymask.records import Masklet, Prediction, QueryResult, Rle
 from saymask.video.reader import open_source

@@ -5,7 +5,7 @@ import pytest
 from dataset_trees import HEIGHT, WIDTH, block
 from PIL import Image
 
-from saymask.data.folder_pictures import LabelPictures, ObjectPictures
+from saymask.datasets.own.images import LabelPictures, ObjectPictures
 from saymask.errors import DataError
 from saymask.records import Video
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from dataset_trees import write_frames, write_mp4
 
-from saymask.data.folder_index import read_index
+from saymask.datasets.own.index import read_index
 from saymask.errors import DataError
 
 

@@ -7,9 +7,9 @@ import pytest
 from dataset_trees import block, coco_masks, write_json
 from PIL import Image
 
-from saymask.data.folder_masks import MaskFinder, find_objects, place_frames
-from saymask.data.folder_outlines import Outlines
-from saymask.data.folder_pictures import LabelPictures, ObjectPictures
+from saymask.datasets.own.images import LabelPictures, ObjectPictures
+from saymask.datasets.own.masks import MaskFinder, find_objects, place_frames
+from saymask.datasets.own.outlines import Outlines
 from saymask.errors import DataError
 from saymask.records import Video
 

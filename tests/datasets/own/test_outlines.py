@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dataset_trees import HEIGHT, WIDTH, block, rle, square, write_json
 
-from saymask.data.folder_outlines import read_outlines_by_video
+from saymask.datasets.own.outlines import read_outlines_by_video
 from saymask.errors import DataError
 from saymask.records import Video
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from saymask.data.folder_sentences import Row, read_sentences
+from saymask.datasets.own.sentences import Row, read_sentences
 
 HEADER = "video,objects,sentence\n"
 

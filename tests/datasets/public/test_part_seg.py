@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dataset_trees import block, build_paco_lvis, build_pascal_part, write_json
 
-from saymask.data.part_seg import load_paco_lvis, load_pascal_part
+from saymask.datasets.public.part_seg import load_paco_lvis, load_pascal_part
 from saymask.errors import DataError
 
 PACO_FILE = "vlpart/paco/annotations/paco_lvis_v1_train.json"

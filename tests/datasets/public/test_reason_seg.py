@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dataset_trees import block, build_reasonseg, corners, write_json
 
-from saymask.data.reason_seg import load_reasonseg
+from saymask.datasets.public.reason_seg import load_reasonseg
 from saymask.errors import DataError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dataset_trees import block, blocks, build_reasonvos, write_json
 
-from saymask.data.reason_vos import load_reasonvos
+from saymask.datasets.public.reason_vos import load_reasonvos
 from saymask.errors import DataError
 
 

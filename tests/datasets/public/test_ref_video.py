@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from dataset_trees import block, blocks, build_mevis, build_mevis_v2, build_revos
 
-from saymask.data.ref_video import load_mevis, load_mevis_v2, load_revos
+from saymask.datasets.public.ref_video import load_mevis, load_mevis_v2, load_revos
 from saymask.errors import DataError
 
 

@@ -7,8 +7,8 @@ import pytest
 from dataset_trees import blocks, build_ref_davis17, build_ref_youtube_vos, write_json
 from PIL import Image
 
-from saymask.data.doctor import check_dataset
-from saymask.data.ref_youtube import load_ref_davis17, load_ref_youtube_vos
+from saymask.datasets.doctor import check_dataset
+from saymask.datasets.public.ref_youtube import load_ref_davis17, load_ref_youtube_vos
 from saymask.errors import DataError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from dataset_trees import block, build_refclef, build_refcoco, build_refcocog, square, write_json
 
-from saymask.data.refcoco import load_refclef, load_refcoco, load_refcocog
+from saymask.datasets.public.refcoco import load_refclef, load_refcoco, load_refcocog
 from saymask.errors import DataError
 
 

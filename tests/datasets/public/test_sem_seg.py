@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from dataset_trees import HEIGHT, WIDTH, block, build_ade20k, build_coco_stuff, write_label_map
 
-from saymask.data.class_names import ADE20K_CLASSES, COCO_STUFF_CLASSES
-from saymask.data.sem_seg import load_ade20k, load_coco_stuff
+from saymask.datasets.public.class_names import ADE20K_CLASSES, COCO_STUFF_CLASSES
+from saymask.datasets.public.sem_seg import load_ade20k, load_coco_stuff
 from saymask.errors import DataError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dataset_trees import blocks, build_lv_vis, build_youtube_vos, write_json
 
-from saymask.data.vos import load_lv_vis, load_youtube_vos
+from saymask.datasets.public.vos import load_lv_vis, load_youtube_vos
 from saymask.errors import DataError
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from dataset_trees import build_llava_vqa, write_json
 
-from saymask.data.vqa import load_llava_vqa
+from saymask.datasets.public.vqa import load_llava_vqa
 from saymask.errors import DataError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.nn.losses import mask_bce_loss, mask_dice_loss, soft_target_loss
+from saymask.models.parts.losses import mask_bce_loss, mask_dice_loss, soft_target_loss
 
-GOLDEN = np.load(Path(__file__).parents[1] / "golden/videolisa/losses.npz")
+GOLDEN = np.load(Path(__file__).parents[2] / "golden/videolisa/losses.npz")
 
 
 @pytest.mark.parametrize("case", range(8))

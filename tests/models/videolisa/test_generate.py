@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from saymask.errors import ConfigError
-from saymask.models.visual_prefix import split_at_video
-from saymask.pipeline import VideoSession
+from saymask.models.parts.visual_prefix import split_at_video
 from saymask.records import Video
+from saymask.session import VideoSession
 
 SEG_AND_END = "Sure, [SEG] and [SEG]."
 
@@ -87,7 +87,7 @@ def test_an_answer_without_seg_gives_no_object_and_reads_no_further_frame(segmen
 
 
 def refusal():
-    from saymask.models.videolisa import Generated
+    from saymask.models.videolisa.model import Generated
 
     return Generated((7,), torch.zeros(0, 32))
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from saymask.models.released import our_name
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.visual import sparse_dense_tokens
+from saymask.models.parts.visual import sparse_dense_tokens
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.released import our_name
 from saymask.video.transforms import Geometry
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "videolisa"
+GOLDEN = Path(__file__).parents[2] / "golden" / "videolisa"
 IO = np.load(GOLDEN / "tiny_io.npz")
 LOSSES = np.load(GOLDEN / "losses.npz")
 NUMBERS = json.loads((GOLDEN / "tiny_model.json").read_text())

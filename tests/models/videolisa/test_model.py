@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.models.prompts import IGNORE_LABEL
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.visual import sparse_dense_tokens
-from saymask.records import Expression, Regions, Sample, Video
+from saymask.models.parts.visual import sparse_dense_tokens
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import IGNORE_LABEL
+from saymask.records import Video
+from saymask.samples import Expression, Regions, Sample
 
 
 def make_sample(text="the red fish", obj_ids=(1,), seed=0, size=(32, 32)):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from saymask.errors import ConfigError
-from saymask.models import prompts
+from saymask.models.videolisa import prompts
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/videolisa/prompts.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden/videolisa/prompts.json").read_text())
 TRAINING = GOLDEN["training"]
 
 

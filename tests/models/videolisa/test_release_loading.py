@@ -16,17 +16,18 @@ from safetensors.torch import load_file
 from sentencepiece import sentencepiece_model_pb2
 
 from saymask.errors import CheckpointError, ConfigError
-from saymask.models import checkpoints, prompts
+from saymask.models import checkpoints
 from saymask.models.checkpoints import load_model, save_model
-from saymask.models.release_download import load_hub, load_videolisa_3_8b
-from saymask.models.release_loading import is_release, load_release, load_tokenizer
-from saymask.models.visual import sparse_dense_tokens
-from saymask.nn import hub
-from saymask.nn.weight_files import weight_files
+from saymask.models.parts.visual import sparse_dense_tokens
+from saymask.models.videolisa import prompts
+from saymask.models.videolisa.release_download import load_hub, load_videolisa_3_8b
+from saymask.models.videolisa.release_loading import is_release, load_release, load_tokenizer
 from saymask.runtime import Runtime
+from saymask.storage import hub
+from saymask.storage.weight_files import weight_files
 from saymask.video.transforms import Geometry
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/golden/videolisa"
 FAKE = SimpleNamespace(**runpy.run_path(str(ROOT / "bench/fake_release.py")))
 CPU = Runtime("cpu", "float32")
@@ -396,7 +397,7 @@ def test_what_is_on_disk_is_not_fetched_again(monkeypatch, release):
 LOAD_AND_MEASURE = """
 import resource, sys, time
 from pathlib import Path
-from saymask.models.release_loading import load_release
+from saymask.models.videolisa.release_loading import load_release
 from saymask.runtime import Runtime
 start = time.monotonic()
 model = load_release(Path(sys.argv[1]), Runtime("cpu"), "fake").model

@@ -9,10 +9,10 @@ from accelerate import init_empty_weights
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
-from saymask.models.released import TOWER_PREFIX, config_from_release, our_name, released_name
-from saymask.models.videolisa import VideoLisaModel
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.released import TOWER_PREFIX, config_from_release, our_name, released_name
 
-MANIFEST = json.loads((Path(__file__).parents[1] / "golden/videolisa/manifest_videolisa_3.8b.json").read_text())
+MANIFEST = json.loads((Path(__file__).parents[2] / "golden/videolisa/manifest_videolisa_3.8b.json").read_text())
 VALUES = {**MANIFEST["expected_config"], "sliding_window": 2047, "eos_token_id": 32000}
 TOWER = {
     "hidden_size": 1024,

@@ -12,11 +12,11 @@ from transformers import SamConfig, SamModel
 
 from saymask.errors import CheckpointError
 from saymask.models.checkpoints import load_model, save_model
-from saymask.models.start_points import assemble
-from saymask.nn.weight_files import weight_files
+from saymask.models.videolisa.start_points import assemble
 from saymask.runtime import Runtime
+from saymask.storage.weight_files import weight_files
 
-FAKE = runpy.run_path(str(Path(__file__).parents[2] / "bench/fake_release.py"))
+FAKE = runpy.run_path(str(Path(__file__).parents[3] / "bench/fake_release.py"))
 CPU = Runtime("cpu", "float32")
 NOT_LLAVAS = ("model.visual_model.", "model.text_hidden_fcs.")
 

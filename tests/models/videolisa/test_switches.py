@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from saymask.models.base import Answer
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.models.visual import TOKEN_LAYOUTS
-from saymask.pipeline import VideoSession
-from saymask.records import Expression, Sample, Video
+from saymask.models.parts.visual import TOKEN_LAYOUTS
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
+from saymask.records import Video
+from saymask.samples import Expression, Sample
+from saymask.session import VideoSession
 
 GRID_44 = torch.arange(16.0)
 TWO_FRAMES_BSPE = torch.stack([GRID_44, GRID_44 + 100])[None, :, :, None]

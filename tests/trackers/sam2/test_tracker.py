@@ -16,12 +16,12 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 from transformers.models.sam2_video.processing_sam2_video import Sam2VideoProcessor
 
 from saymask.errors import CheckpointError
-from saymask.nn import hub
 from saymask.records import Video
 from saymask.runtime import Runtime
+from saymask.storage import hub
 from saymask.trackers.base import FrameMasks
-from saymask.trackers.sam2 import Sam2Tracker, load_sam2
-from saymask.trackers.sam2_session import StreamedSession
+from saymask.trackers.sam2.session import StreamedSession
+from saymask.trackers.sam2.tracker import Sam2Tracker, load_sam2
 from saymask.video.transforms import stretched
 
 CPU = Runtime("cpu", "float32")

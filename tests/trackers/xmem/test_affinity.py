@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.trackers.affinity import Affinity, readout, similarity, top_k_softmax
+from saymask.trackers.xmem.affinity import Affinity, readout, similarity, top_k_softmax
 
-GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "xmem" / "units" / "similarity_softmax_aggregate.npz")
+GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "xmem" / "units" / "similarity_softmax_aggregate.npz")
 MEM_KEY, QUERY_KEY, SELECTION = (torch.from_numpy(GOLDEN[name]) for name in ("mk", "qk", "qe"))
 
 

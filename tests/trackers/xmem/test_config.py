@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from saymask.trackers.xmem_config import XMemConfig
+from saymask.trackers.xmem.config import XMemConfig
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from saymask.trackers.memory import Memory
-from saymask.trackers.xmem_core import GivenMasks, XMemCore
+from saymask.trackers.xmem.core import GivenMasks, XMemCore
+from saymask.trackers.xmem.memory import Memory
 
 LOGITS = [1.0, -2.0]
 """What the network says about the first and the second object, everywhere."""

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from saymask.records import Video
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_frames import EncodedFrames, Placement, normalise
-from saymask.trackers.xmem_network import XMemNetwork
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.frames import EncodedFrames, Placement, normalise
+from saymask.trackers.xmem.network import XMemNetwork
 
 H, W = 20, 36
 

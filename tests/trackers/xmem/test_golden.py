@@ -11,14 +11,14 @@ import torch
 
 from saymask.records import Video
 from saymask.trackers import memory as memory_module
-from saymask.trackers.long_term import consolidate, evict
-from saymask.trackers.memory import LongTermRules, Memory
-from saymask.trackers.memory_store import Elements
-from saymask.trackers.xmem import XMemTracker
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_core import GivenMasks, XMemCore
-from saymask.trackers.xmem_frames import EncodedFrame, Placement
-from saymask.trackers.xmem_network import XMemNetwork
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.core import GivenMasks, XMemCore
+from saymask.trackers.xmem.frames import EncodedFrame, Placement
+from saymask.trackers.xmem.long_term import consolidate, evict
+from saymask.trackers.xmem.memory import LongTermRules, Memory
+from saymask.trackers.xmem.memory_store import Elements
+from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.tracker import XMemTracker
 
 TOLERANCES = {"prob": 1e-4, "prob_half": 1e-3, "argmax": 0, "tensor": 1e-4, "use": 1e-4, "exact": 0}
 """Of README section 3; "tensor" is relative to the largest value, "exact" counts sizes, flags and indices that differ."""

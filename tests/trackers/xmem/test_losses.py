@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from saymask.trackers.xmem_losses import bootstrapped_cross_entropy, soft_dice
+from saymask.trackers.xmem.losses import bootstrapped_cross_entropy, soft_dice
 
 
 @pytest.mark.parametrize(("keep_share", "kept"), [(1.0, [1 / 2, 1 / 4, 1 / 8, 1.0]), (0.5, [1 / 8, 1 / 4]), (0.1, [1 / 8])])

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from saymask.trackers import memory as memory_module
-from saymask.trackers.long_term import consolidate, evict
-from saymask.trackers.memory import LongTermRules, Memory
-from saymask.trackers.memory_store import Elements, join
+from saymask.trackers.xmem.long_term import consolidate, evict
+from saymask.trackers.xmem.memory import LongTermRules, Memory
+from saymask.trackers.xmem.memory_store import Elements, join
 
-UNITS = Path(__file__).parents[1] / "golden" / "xmem" / "units"
+UNITS = Path(__file__).parents[2] / "golden" / "xmem" / "units"
 
 
 class Script:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from saymask.trackers.affinity import readout, similarity, top_k_softmax
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_network import FrameKey, XMemNetwork, aggregate
+from saymask.trackers.xmem.affinity import readout, similarity, top_k_softmax
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.network import FrameKey, XMemNetwork, aggregate
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -168,7 +168,7 @@ def test_predictions_become_memory(monkeypatch: pytest.MonkeyPatch):
         num_elements.append(mem_key_BCM.shape[-1])
         return similarity(mem_key_BCM, *rest)
 
-    monkeypatch.setattr("saymask.trackers.xmem_network.similarity", counting)
+    monkeypatch.setattr("saymask.trackers.xmem.network.similarity", counting)
     debug_network()(**two_clips())
     assert num_elements == [12, 12, 24]  # frames 1, 2, 3; a frame has 3 x 4 elements, and frame 2 becomes memory
 

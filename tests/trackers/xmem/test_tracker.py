@@ -16,12 +16,12 @@ from saymask.runtime import Runtime
 from saymask.trackers import xmem as xmem_module
 from saymask.trackers.base import FrameMasks
 from saymask.trackers.loading import load_tracker
-from saymask.trackers.memory import Memory
-from saymask.trackers.xmem import XMemTracker, long_term_rules
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_core import XMemCore
-from saymask.trackers.xmem_network import XMemNetwork
-from saymask.trackers.xmem_weights import save_xmem
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.core import XMemCore
+from saymask.trackers.xmem.memory import Memory
+from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.tracker import XMemTracker, long_term_rules
+from saymask.trackers.xmem.weights import save_xmem
 from saymask.video.sampling import sparse_dense
 
 CPU = Runtime("cpu", "float32")

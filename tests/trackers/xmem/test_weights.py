@@ -12,9 +12,9 @@ from torch import Tensor
 
 from saymask.errors import CheckpointError
 from saymask.runtime import Runtime
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_network import XMemNetwork
-from saymask.trackers.xmem_weights import load_xmem, save_xmem
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.weights import load_xmem, save_xmem
 
 CPU = Runtime("cpu")
 MASK_CONV = "value_encoder.conv1.weight"

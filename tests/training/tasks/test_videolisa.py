@@ -10,18 +10,18 @@ import pytest
 import torch
 from dataset_trees import TREES
 
-from saymask.data.folder import load_folder_dataset
+from saymask.datasets.own.folder import load_folder_dataset
 from saymask.errors import ConfigError
 from saymask.models.adapters import PARTS
 from saymask.models.checkpoints import load_model
-from saymask.pipeline import VideoSession
 from saymask.recipes.videolisa_tuning import finetune, videolisa_phi3
 from saymask.records import Video
 from saymask.runtime import Runtime
+from saymask.session import VideoSession
 from saymask.training.loop import train
 
 CPU = Runtime("cpu")
-FAKE = runpy.run_path(str(Path(__file__).parents[2] / "bench/fake_release.py"))
+FAKE = runpy.run_path(str(Path(__file__).parents[3] / "bench/fake_release.py"))
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.data.toyworld import FAMILIES, draw_scenes, render
 from saymask.errors import ConfigError
 from saymask.recipes.xmem import xmem_toy
-from saymask.trackers.xmem_frames import normalise
+from saymask.toyworld.dataset import FAMILIES, draw_scenes, render
+from saymask.trackers.xmem.frames import normalise
 from saymask.training.config import ClipConfig
-from saymask.training.xmem_toy import choose_objects, clip_frames
+from saymask.training.tasks.xmem_toy import choose_objects, clip_frames
 
 TINY = ["batch_size=3", "data.size=64", "data.crop=48", "data.min_pixels=10"]
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.findings import DatasetReport, Finding, Progress, SplitSize
-from saymask.data.folder import nowhere, samples_of
-from saymask.data.folder_index import FOLDER, AnnotatedVideo, FolderVideo, noted, read_index
-from saymask.data.folder_masks import MaskSource
-from saymask.data.folder_pictures import LabelPictures
-from saymask.data.folder_sentences import SPLITS
-from saymask.data.samples import Item
+from saymask.datasets.findings import DatasetReport, Finding, Progress, SplitSize
+from saymask.datasets.own.folder import nowhere, samples_of
+from saymask.datasets.own.images import LabelPictures
+from saymask.datasets.own.index import FOLDER, AnnotatedVideo, FolderVideo, noted, read_index
+from saymask.datasets.own.masks import MaskSource
+from saymask.datasets.own.sentences import SPLITS
 from saymask.errors import DataError
+from saymask.samples import Item
 
 FEW_VIDEOS = 6
 """With fewer to train on, the check says that they are few."""

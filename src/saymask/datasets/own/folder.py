@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.folder_index import AnnotatedVideo, FolderIndex, FolderVideo, read_index
-from saymask.data.folder_masks import MaskSource
-from saymask.data.samples import Item, LazySamples
+from saymask.datasets.own.index import AnnotatedVideo, FolderIndex, FolderVideo, read_index
+from saymask.datasets.own.masks import MaskSource
 from saymask.errors import DataError
-from saymask.records import Sample
+from saymask.samples import Item, LazySamples, Sample
 
 
 def load_folder_dataset(root: Path | None, split: str) -> LazySamples:

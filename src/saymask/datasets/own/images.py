@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from saymask.data.clips import Remedies, read_pixels
+from saymask.datasets.clips import Remedies, read_pixels
 from saymask.errors import DataError
 from saymask.records import Video
 from saymask.video.stills import IMAGE_SUFFIXES

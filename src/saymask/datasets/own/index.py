@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from saymask.data.folder_masks import MaskFinder, MaskSource, find_objects, place_frames
-from saymask.data.folder_sentences import SPLITS, Row, Sentences, read_sentences
-from saymask.data.layout import Layout
-from saymask.data.samples import Item
+from saymask.datasets.layout import Layout
+from saymask.datasets.own.masks import MaskFinder, MaskSource, find_objects, place_frames
+from saymask.datasets.own.sentences import SPLITS, Row, Sentences, read_sentences
 from saymask.errors import DataError, SaymaskError, VideoError
 from saymask.lookup import suggest
-from saymask.records import Expression, Video
+from saymask.records import Video
+from saymask.samples import Expression, Item
 from saymask.video.reader import find_sources, open_source
 
 

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from saymask.data.folder_outlines import Outlines, VideoOf, read_outlines_by_video
-from saymask.data.folder_pictures import LabelPictures, ObjectPictures, pictures_in
+from saymask.datasets.own.images import LabelPictures, ObjectPictures, pictures_in
+from saymask.datasets.own.outlines import Outlines, VideoOf, read_outlines_by_video
 from saymask.errors import DataError
 from saymask.lookup import suggest
 from saymask.records import Video

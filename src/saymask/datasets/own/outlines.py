@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from saymask.data.annotation_files import need, need_int, read_json
-from saymask.data.outlines import fill
+from saymask.datasets.annotation_files import need, need_int, read_json
+from saymask.datasets.outlines import fill
 from saymask.errors import DataError
 from saymask.records import Video
 from saymask.video.stills import IMAGE_SUFFIXES

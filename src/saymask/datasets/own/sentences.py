@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saymask.data.annotation_files import read_bytes, read_json
+from saymask.datasets.annotation_files import read_bytes, read_json
 from saymask.errors import DataError
 from saymask.lookup import suggest
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from saymask.data.annotation_files import need_int
-from saymask.data.layout import Layout
-from saymask.data.outlines import PhotographReader, read_outlines
-from saymask.data.samples import Item, VideoFirst
+from saymask.datasets.annotation_files import need_int
+from saymask.datasets.layout import Layout
+from saymask.datasets.outlines import PhotographReader, read_outlines
 from saymask.errors import DataError
-from saymask.records import Expression
+from saymask.samples import Expression, Item, VideoFirst
 
 PACO_LVIS = Layout(
     dataset="paco-lvis",

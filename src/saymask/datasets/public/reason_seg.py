@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from saymask.data.annotation_files import need, read_json
-from saymask.data.layout import Layout
-from saymask.data.samples import Item, VideoFirst
+from saymask.datasets.annotation_files import need, read_json
+from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Expression, Sample
+from saymask.samples import Expression, Item, Sample, VideoFirst
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_image
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from saymask.data.annotation_files import ClipEntry, need, need_int, read_clips
-from saymask.data.clips import ClipReader, read_binary_mask
-from saymask.data.layout import Layout
-from saymask.data.samples import Item, LazySamples
-from saymask.records import Expression, Video
+from saymask.datasets.annotation_files import ClipEntry, need, need_int, read_clips
+from saymask.datasets.clips import ClipReader, read_binary_mask
+from saymask.datasets.layout import Layout
+from saymask.records import Video
+from saymask.samples import Expression, Item, LazySamples
 
 REASON_VOS = Layout(
     dataset="reasonvos",

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from saymask.data.annotation_files import ClipEntry, need, need_int, need_ints, read_clips
-from saymask.data.clips import ClipReader, MaskSource, NoPublicMasks
-from saymask.data.layout import Layout
-from saymask.data.mask_dict import MaskDict
-from saymask.data.samples import Item, LazySamples
-from saymask.records import Expression
+from saymask.datasets.annotation_files import ClipEntry, need, need_int, need_ints, read_clips
+from saymask.datasets.clips import ClipReader, MaskSource, NoPublicMasks
+from saymask.datasets.layout import Layout
+from saymask.datasets.mask_dict import MaskDict
+from saymask.samples import Expression, Item, LazySamples
 
 MEVIS = Layout(
     dataset="mevis",

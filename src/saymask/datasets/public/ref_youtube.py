@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from saymask.data.annotation_files import ClipEntry, need, need_int, read_clips
-from saymask.data.clips import ClipReader, LabelMaps, MaskSource, NoPublicMasks
-from saymask.data.layout import Layout
-from saymask.data.samples import Item, LazySamples
+from saymask.datasets.annotation_files import ClipEntry, need, need_int, read_clips
+from saymask.datasets.clips import ClipReader, LabelMaps, MaskSource, NoPublicMasks
+from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Expression
+from saymask.samples import Expression, Item, LazySamples
 
 _TREE = (
     "{meta_expressions/{train,valid}/meta_expressions.json, {train,valid}/JPEGImages/<video>/<frame>.jpg, "

@@ -12,12 +12,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from saymask.data.annotation_files import need, need_int
-from saymask.data.layout import Layout
-from saymask.data.outlines import PhotographReader, annotation_id, read_outlines
-from saymask.data.samples import Item, VideoFirst
+from saymask.datasets.annotation_files import need, need_int
+from saymask.datasets.layout import Layout
+from saymask.datasets.outlines import PhotographReader, annotation_id, read_outlines
 from saymask.errors import DataError
-from saymask.records import Expression
+from saymask.samples import Expression, Item, VideoFirst
 
 _COCO = ("images/mscoco/images/train2014", "images/train2014", "train2014", "../coco/train2014", "../coco/images/train2014")
 _SAIAPR = ("images/saiapr_tc-12", "saiapr_tc-12")

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.class_names import ADE20K_CLASSES, COCO_STUFF_CLASSES
-from saymask.data.clips import read_label_map
-from saymask.data.layout import Layout
+from saymask.datasets.clips import read_label_map
+from saymask.datasets.layout import Layout
+from saymask.datasets.public.class_names import ADE20K_CLASSES, COCO_STUFF_CLASSES
 from saymask.errors import DataError
-from saymask.records import Expression, Sample, Video
+from saymask.records import Video
+from saymask.samples import Expression, Sample
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_image
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.data.annotation_files import need, read_json
-from saymask.data.clips import ClipReader, LabelMaps
-from saymask.data.layout import Layout
-from saymask.data.mask_dict import MaskDict
-from saymask.data.ref_video import index_expressions
-from saymask.data.samples import Item, LazySamples, VideoFirst
+from saymask.datasets.annotation_files import need, read_json
+from saymask.datasets.clips import ClipReader, LabelMaps
+from saymask.datasets.layout import Layout
+from saymask.datasets.mask_dict import MaskDict
+from saymask.datasets.public.ref_video import index_expressions
 from saymask.errors import DataError
-from saymask.records import Expression, Video
+from saymask.records import Video
+from saymask.samples import Expression, Item, LazySamples, VideoFirst
 
 LV_VIS = Layout(
     dataset="lv-vis",

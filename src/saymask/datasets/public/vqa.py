@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from saymask.data.annotation_files import need, read_json
-from saymask.data.layout import Layout
-from saymask.data.samples import Item, LazySamples
+from saymask.datasets.annotation_files import need, read_json
+from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Expression, Sample
+from saymask.samples import Expression, Item, LazySamples, Sample
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_image
 

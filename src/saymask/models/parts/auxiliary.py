@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from saymask.nn.losses import mask_bce_loss, mask_dice_loss, soft_target_loss
+from saymask.models.parts.losses import mask_bce_loss, mask_dice_loss, soft_target_loss
 
 AUX_PREFIX = "aux_"
 

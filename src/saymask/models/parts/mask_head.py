@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from transformers import SamConfig, SamModel
 
-from saymask.models.sam_attention import attend_in_blocks
+from saymask.models.parts.sam_attention import attend_in_blocks
 
 
 class MaskHead(nn.Module):

@@ -29,13 +29,13 @@ from transformers import (
 from transformers.utils import ModelOutput
 
 from saymask.lookup import suggest
-from saymask.models.auxiliary import AuxiliaryHeads, RegionTargets
-from saymask.models.mask_head import MaskHead
-from saymask.models.prompts import IGNORE_LABEL, IMAGE_TOKEN_ID, SYSTEM_PROMPT
-from saymask.models.splice import Spliced, splice
-from saymask.models.visual import TOKEN_LAYOUTS, VisualTokens
-from saymask.models.visual_prefix import VisualPrefix
-from saymask.nn.losses import mask_bce_loss, mask_dice_loss
+from saymask.models.parts.auxiliary import AuxiliaryHeads, RegionTargets
+from saymask.models.parts.losses import mask_bce_loss, mask_dice_loss
+from saymask.models.parts.mask_head import MaskHead
+from saymask.models.parts.splice import Spliced, splice
+from saymask.models.parts.visual import TOKEN_LAYOUTS, VisualTokens
+from saymask.models.parts.visual_prefix import VisualPrefix
+from saymask.models.videolisa.prompts import IGNORE_LABEL, IMAGE_TOKEN_ID, SYSTEM_PROMPT
 from saymask.video.transforms import Geometry
 
 

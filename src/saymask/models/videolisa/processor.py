@@ -16,8 +16,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from saymask.errors import DataError
-from saymask.models.auxiliary import RegionTargets
-from saymask.models.prompts import (
+from saymask.models.parts.auxiliary import RegionTargets
+from saymask.models.videolisa.model import VideoLisaConfig
+from saymask.models.videolisa.prompts import (
     ABSENT_ANSWER,
     IGNORE_LABEL,
     SEG_TOKEN,
@@ -28,8 +29,7 @@ from saymask.models.prompts import (
     forced_answer,
     phrase,
 )
-from saymask.models.videolisa import VideoLisaConfig
-from saymask.records import Expression, Sample
+from saymask.samples import Expression, Sample
 from saymask.video.sampling import ClipSampler, SparseDense, jittered_at_test_slots, sparse_dense
 from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_tower, longest_side
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saymask.models.release_loading import TOWER_OPTION, load_release
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.nn.hub import HubRepo, fetch
+from saymask.models.videolisa.release_loading import TOWER_OPTION, load_release
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
+from saymask.storage.hub import HubRepo, fetch
 
 VIDEOLISA_REPO = "ZechenBai/VideoLISA-3.8B"
 TOWER_REPO = "openai/clip-vit-large-patch14-336"

@@ -15,14 +15,14 @@ from transformers import CLIPVisionConfig, LlamaTokenizer
 
 from saymask.errors import CheckpointError, ConfigError
 from saymask.models.placement import place
-from saymask.models.prompts import SEG_TOKEN
-from saymask.models.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, our_name, released_name
-from saymask.models.videolisa import VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.nn.strict import quiet_transformers, raise_unless_exact
-from saymask.nn.weight_files import read_json, read_shapes, read_tensors, weight_files
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import SEG_TOKEN
+from saymask.models.videolisa.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, our_name, released_name
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
+from saymask.storage.strict import quiet_transformers, raise_unless_exact
+from saymask.storage.weight_files import read_json, read_shapes, read_tensors, weight_files
 
 TOWER_OPTION = "--vision-tower DIR (in Python: vision_tower=DIR)"
 

@@ -14,7 +14,7 @@ from typing import Any
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
-from saymask.models.videolisa import VideoLisaConfig
+from saymask.models.videolisa.model import VideoLisaConfig
 
 MODEL_TYPE = "llava_phi"
 TOWER_PREFIX = "model.vision_tower.vision_tower."

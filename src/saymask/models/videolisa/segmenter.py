@@ -14,10 +14,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, VideoView
-from saymask.models.prompts import check_answer_mode
-from saymask.models.videolisa import Generated, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.visual_prefix import VisualPrefix, split_at_video
+from saymask.models.parts.visual_prefix import VisualPrefix, split_at_video
+from saymask.models.videolisa.model import Generated, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import check_answer_mode
 from saymask.records import Video
 from saymask.video.sampling import SparseDense
 

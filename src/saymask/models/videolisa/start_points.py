@@ -18,15 +18,15 @@ from transformers import CLIPVisionConfig, SamConfig
 
 from saymask.errors import CheckpointError
 from saymask.models.placement import place
-from saymask.models.prompts import SEG_TOKEN
-from saymask.models.release_loading import is_of_another_model, load_tokenizer
-from saymask.models.released import TOWER_PREFIX, config_from_release, our_name
-from saymask.models.videolisa import VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
-from saymask.nn.strict import quiet_transformers, raise_unless_exact
-from saymask.nn.weight_files import read_json, read_tensors, weight_files
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import SEG_TOKEN
+from saymask.models.videolisa.release_loading import is_of_another_model, load_tokenizer
+from saymask.models.videolisa.released import TOWER_PREFIX, config_from_release, our_name
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
+from saymask.storage.strict import quiet_transformers, raise_unless_exact
+from saymask.storage.weight_files import read_json, read_tensors, weight_files
 
 _PER_TOKEN = ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight")
 """One row for each token."""

@@ -15,8 +15,8 @@ from transformers import Sam2VideoModel
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache, Sam2VideoInferenceSession
 
-from saymask.nn.feature_cache import FeatureCache
 from saymask.records import Video
+from saymask.storage.feature_cache import FeatureCache
 from saymask.video.transforms import stretched
 
 READ_TOGETHER = 8

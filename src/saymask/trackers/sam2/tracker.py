@@ -18,13 +18,13 @@ from torch.nn import functional
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from saymask.errors import CheckpointError
-from saymask.nn.hub import HUB, HUB_ID, HubRepo, fetch
-from saymask.nn.strict import quiet_transformers, raise_unless_exact
-from saymask.nn.weight_files import read_json, weight_files
 from saymask.records import Video
 from saymask.runtime import Runtime
+from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
+from saymask.storage.strict import quiet_transformers, raise_unless_exact
+from saymask.storage.weight_files import read_json, weight_files
 from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references, exclusive_masks
-from saymask.trackers.sam2_session import FrameFeatures, StreamedSession
+from saymask.trackers.sam2.session import FrameFeatures, StreamedSession
 
 SAM2_REPO = "facebook/sam2.1-hiera-tiny"
 TYPICAL_BYTES = {SAM2_REPO: 156_000_000}

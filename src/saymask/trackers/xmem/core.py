@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saymask.trackers.memory import Memory
-from saymask.trackers.xmem_frames import EncodedFrame
-from saymask.trackers.xmem_network import XMemNetwork, aggregate
+from saymask.trackers.xmem.frames import EncodedFrame
+from saymask.trackers.xmem.memory import Memory
+from saymask.trackers.xmem.network import XMemNetwork, aggregate
 
 _TAKEN = 0.5
 """Where the given masks add up to more than this, no other object is predicted."""

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from saymask.nn.feature_cache import FeatureCache
 from saymask.records import Video
-from saymask.trackers.xmem_network import STRIDE, FrameKey, XMemNetwork
+from saymask.storage.feature_cache import FeatureCache
+from saymask.trackers.xmem.network import STRIDE, FrameKey, XMemNetwork
 from saymask.video.transforms import shortest_side
 
 _FRAMES_AHEAD = 8

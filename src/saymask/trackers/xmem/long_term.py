@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from saymask.trackers.affinity import similarity
-from saymask.trackers.memory_store import Elements
+from saymask.trackers.xmem.affinity import similarity
+from saymask.trackers.xmem.memory_store import Elements
 
 
 def consolidate(candidates: Elements, num_prototypes: int) -> Elements:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saymask.trackers.affinity import readout, similarity, top_k_softmax
-from saymask.trackers.long_term import consolidate, evict
-from saymask.trackers.memory_store import Elements, from_frame, join
+from saymask.trackers.xmem.affinity import readout, similarity, top_k_softmax
+from saymask.trackers.xmem.long_term import consolidate, evict
+from saymask.trackers.xmem.memory_store import Elements, from_frame, join
 
 _POSITIONS_AT_ONCE = 256
 """Query positions compared at a time: the similarities of a whole frame with a full memory would be 100 MB and more."""

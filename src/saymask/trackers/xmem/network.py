@@ -19,10 +19,10 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from saymask.trackers.affinity import readout, similarity, top_k_softmax
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_losses import bootstrapped_cross_entropy, soft_dice
-from saymask.trackers.xmem_parts import Decoder, KeyEncoder, KeyProjection, ValueEncoder
+from saymask.trackers.xmem.affinity import readout, similarity, top_k_softmax
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.losses import bootstrapped_cross_entropy, soft_dice
+from saymask.trackers.xmem.parts import Decoder, KeyEncoder, KeyProjection, ValueEncoder
 
 STRIDE = 16
 """Sides of an image must be multiples of this; keys, values and the sensory memory live on that grid."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saymask.trackers.xmem_blocks import (
+from saymask.trackers.xmem.blocks import (
     BasicBlock,
     Bottleneck,
     FusionBlock,
@@ -22,7 +22,7 @@ from saymask.trackers.xmem_blocks import (
     UpsampleBlock,
     resnet_stage,
 )
-from saymask.trackers.xmem_config import XMemConfig
+from saymask.trackers.xmem.config import XMemConfig
 
 Scales = tuple[Tensor, Tensor, Tensor]
 """One picture's features at stride 16, 8 and 4."""

@@ -22,12 +22,12 @@ from saymask.errors import CheckpointError
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references
-from saymask.trackers.memory import LongTermRules, Memory
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_core import GivenMasks, XMemCore
-from saymask.trackers.xmem_frames import EncodedFrames, Placement
-from saymask.trackers.xmem_network import XMemNetwork
-from saymask.trackers.xmem_weights import load_xmem
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.core import GivenMasks, XMemCore
+from saymask.trackers.xmem.frames import EncodedFrames, Placement
+from saymask.trackers.xmem.memory import LongTermRules, Memory
+from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.weights import load_xmem
 
 TOY_WEIGHTS = Path(str(files("saymask") / "weights" / "xmem-toy"))
 """Trained by this repository on drawn scenes; what is loaded if nothing else is asked for."""

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from saymask.errors import CheckpointError
-from saymask.nn.model_folder import replaced_folder
-from saymask.nn.strict import raise_unless_exact
-from saymask.nn.weight_files import read_json, read_tensors, weight_files
 from saymask.runtime import Runtime
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_network import XMemNetwork
+from saymask.storage.model_folder import replaced_folder
+from saymask.storage.strict import raise_unless_exact
+from saymask.storage.weight_files import read_json, read_tensors, weight_files
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.network import XMemNetwork
 
 MASK_CONV = "value_encoder.conv1.weight"
 RGB_AND_MASK = 4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from saymask.config import Config
-from saymask.data.mixture import MixtureConfig
+from saymask.datasets.mixture import MixtureConfig
 from saymask.models.adapters import LoraConfig, Part
 from saymask.training.config import TrainConfig
 
@@ -67,6 +67,6 @@ class VideoLisaTuningConfig(TrainConfig):
         return frozen_dtype
 
     def task(self) -> Task:
-        from saymask.training.videolisa import build
+        from saymask.training.tasks.videolisa import build
 
         return build(self)

@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from saymask.data.mixture import Member, Mixture, MixtureConfig, open_mixture
-from saymask.data.samples import LazySamples
+from saymask.datasets.mixture import Member, Mixture, MixtureConfig, open_mixture
 from saymask.errors import ConfigError
 from saymask.lookup import resolve
 from saymask.models.adapters import AdapterConfig, add_adapter, save_adapter, weights_digest
 from saymask.models.checkpoints import load_model
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
+from saymask.samples import LazySamples
 from saymask.training.task import SAMPLE_NAMES, Task
-from saymask.training.tuning_config import DatasetConfig, VideoLisaTuningConfig
+from saymask.training.tasks.tuning_config import DatasetConfig, VideoLisaTuningConfig
 from saymask.video.sampling import ClipSampler, jittered_at_test_slots, refer_sparse_dense
 
 CLIP_SAMPLERS: dict[str, ClipSampler] = {"jittered": jittered_at_test_slots, "refer": refer_sparse_dense}

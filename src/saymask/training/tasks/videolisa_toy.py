@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from saymask.data.toyworld import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
 from saymask.errors import ConfigError, UnknownName
-from saymask.models.auxiliary import AUX_PREFIX
 from saymask.models.checkpoints import load_model, save_model
-from saymask.models.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
-from saymask.models.videolisa import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa_processor import VideoLisaProcessor
-from saymask.models.videolisa_segmenter import VideoLisaSegmenter
+from saymask.models.parts.auxiliary import AUX_PREFIX
+from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
+from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
+from saymask.toyworld.dataset import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
 from saymask.training.config import IMAGE_FAMILIES, VideoLisaToyConfig
 from saymask.training.task import SAMPLE_NAMES, Task
 from saymask.training.tokenizer import train_tokenizer

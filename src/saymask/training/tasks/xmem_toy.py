@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from saymask.data.toyworld import FAMILIES, TIMELINE, draw_scenes, render
 from saymask.errors import ConfigError
-from saymask.trackers.xmem_config import XMemConfig
-from saymask.trackers.xmem_frames import Placement
-from saymask.trackers.xmem_network import XMemNetwork
-from saymask.trackers.xmem_weights import save_xmem
+from saymask.toyworld.dataset import FAMILIES, TIMELINE, draw_scenes, render
+from saymask.trackers.xmem.config import XMemConfig
+from saymask.trackers.xmem.frames import Placement
+from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.weights import save_xmem
 from saymask.training.config import ClipConfig, XMemToyConfig
 from saymask.training.task import SAMPLE_NAMES, Task
 

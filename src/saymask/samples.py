@@ -9,8 +9,8 @@ a sequence has `draw` as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
@@ -18,7 +18,73 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from saymask.errors import DataError
-from saymask.records import Expression, Sample
+from saymask.records import Video
+
+Masks = np.ndarray | Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A dataset's sentence. `obj_ids` empty = nothing in the video matches. Tags: family, type_id, source, short/long.
+
+    `answer`, where a dataset knows it, is what is to be said in words: beside the mask or, with `obj_ids` empty, instead of one. It holds
+    no `[SEG]` and no template: how masks are asked for and announced is the family's to word.
+    """
+
+    exp_id: str
+    text: str
+    obj_ids: tuple[int, ...]
+    is_sentence: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Who is where: `load` gives uint8 ids_THW (0 = background), `words[i]` are the words that name region i + 1 (colour, kind)."""
+
+    load: Callable[[], np.ndarray]
+    words: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One video with one expression and its true masks (bool masks_THW, or a function that loads them).
+
+    `ignore` is, in the same form, what does not count in a score. `instances`, where a dataset tells an expression's several objects
+    apart, loads them one by one: bool masks_NTHW in the order of `obj_ids`. `regions`, where a dataset knows it, is the truth about
+    everything else in the picture; training may use it for auxiliary losses.
+    """
+
+    video: Video
+    expression: Expression
+    masks: Masks = field(repr=False)
+    ignore: Masks | None = field(default=None, repr=False)
+    regions: Regions | None = field(default=None, repr=False)
+    instances: Callable[[], np.ndarray] | None = field(default=None, repr=False)
+
+    @property
+    def masks_THW(self) -> np.ndarray:
+        masks_THW = self.masks() if callable(self.masks) else self.masks
+        expected = (self.video.num_frames, self.video.height, self.video.width)
+        if masks_THW.shape != expected or masks_THW.dtype != bool:
+            raise ValueError(
+                f"{self.video.name}/{self.expression.exp_id}: masks {masks_THW.dtype} {masks_THW.shape}, expected bool {expected}"
+            )
+        return masks_THW
+
+    @property
+    def ignore_THW(self) -> np.ndarray | None:
+        """Pixels that do not count, bool; None if all do."""
+        return self.ignore() if callable(self.ignore) else self.ignore
+
+    @property
+    def instances_NTHW(self) -> np.ndarray | None:
+        """True masks of each object of the expression, bool; None if there are several and the dataset does not tell them apart."""
+        num_objects = len(self.expression.obj_ids)
+        if num_objects > 1:
+            return self.instances() if self.instances else None
+        return self.masks_THW[None][:num_objects]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw
 
-from saymask.records import Prediction, Rle, Sample
-from saymask.video.drawing import draw_mask, font, query_colour
+from saymask.exports.drawing import draw_mask, font, query_colour
+from saymask.records import Prediction, Rle
+from saymask.samples import Sample
 
 TRUTH_COLOUR, PREDICTION_COLOUR = query_colour(0), query_colour(1)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saymask.data.samples import Drawable, Item, LazySamples, VideoFirst
 from saymask.errors import DataError
-from saymask.records import Expression, Sample, Video
+from saymask.records import Video
+from saymask.samples import Drawable, Expression, Item, LazySamples, Sample, VideoFirst
 
 SOURCE = Path("meta.json")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from saymask.errors import UnknownName
-from saymask.evaluation.protocols import DAVIS2017, PROTOCOLS, SAYMASK, VIDEOLISA_RELEASE, VISA_RELEASE, protocol_named
 from saymask.lookup import DATASETS
-from saymask.models.prompts import RELEASED
+from saymask.metrics.protocols import DAVIS2017, PROTOCOLS, SAYMASK, VIDEOLISA_RELEASE, VISA_RELEASE, protocol_named
+from saymask.models.videolisa.prompts import RELEASED
 
 
 def test_the_default_has_every_switch_off():
