@@ -17,6 +17,7 @@ LAYERS = [
     ("video", "toyworld", "metrics"),
     ("models", "trackers", "datasets", "exports", "integrations"),
     ("session",),
+    ("api",),
     ("evaluation", "training", "reports", "benchmark", "batch"),
     ("cli", "recipes", "web"),
     ("__init__", "__main__"),

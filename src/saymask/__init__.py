@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saymask import errors
-    from saymask.models.checkpoints import load_model
+    from saymask.api import load_model, load_tracker, open_video, segment
     from saymask.records import Prediction, Video
-    from saymask.runtime import Runtime
-    from saymask.session import open_video, segment
+    from saymask.session import VideoSession
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Runtime", "Video", "__version__", "errors", "load_model", "open_video", "segment"]
-
 _HOMES = {
     "Prediction": "saymask.records",
-    "Runtime": "saymask.runtime",
     "Video": "saymask.records",
-    "load_model": "saymask.models.checkpoints",
-    "open_video": "saymask.session",
-    "segment": "saymask.session",
+    "VideoSession": "saymask.session",
+    "load_model": "saymask.api",
+    "load_tracker": "saymask.api",
+    "open_video": "saymask.api",
+    "segment": "saymask.api",
 }
+__all__ = ["Prediction", "Video", "VideoSession", "__version__", "errors", "load_model", "load_tracker", "open_video", "segment"]
 
 
 def __getattr__(name: str) -> Any:

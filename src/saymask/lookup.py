@@ -13,10 +13,10 @@ from typing import Any
 
 from saymask.errors import UnknownName
 
-MODELS: dict[str, str] = {
-    "toy": "saymask.models.checkpoints:load_bundled_toy",
-    "videolisa-3.8b": "saymask.models.videolisa.release_download:load_videolisa_3_8b",
+FAMILIES: dict[str, str] = {
+    "videolisa": "saymask.models.videolisa:FAMILY",
 }
+"""Method families: a folder in `models/` whose `__init__` holds the descriptor, a `Family`. The names of models are in there."""
 TRACKERS: dict[str, str] = {
     "xmem": "saymask.trackers.xmem.tracker:load_xmem_tracker",
     "xmem++": "saymask.trackers.xmem.tracker:load_xmem_plus_plus",
@@ -53,6 +53,12 @@ RECIPES: dict[str, str] = {
     "videolisa_toy_ablation": "saymask.recipes.videolisa:videolisa_toy_ablation",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",
 }
+TASKS: dict[str, str] = {
+    "questions": "saymask.training.tasks.questions:build",
+    "tuning": "saymask.training.tasks.tuning:build",
+    "xmem_toy": "saymask.training.tasks.xmem_toy:build",
+}
+"""What a recipe's `kind` stands for; nobody types these."""
 WRITERS: dict[str, str] = {
     "overlay": "saymask.exports.writer:write_overlay",
     "png": "saymask.exports.writer:write_png",
@@ -61,14 +67,35 @@ WRITERS: dict[str, str] = {
     "ytvis": "saymask.exports.annotations:write_ytvis",
     "npz": "saymask.exports.annotations:write_npz",
     "sheet": "saymask.exports.writer:write_sheet",
+    "json": "saymask.exports.prediction_json:write_json",
 }
+READERS: dict[str, str] = {
+    "json": "saymask.exports.prediction_json:read_json",
+}
+"""Suffix of a file -> what makes a `Prediction` of it again."""
 TABLES: dict[str, dict[str, str]] = {
-    "model": MODELS,
     "tracker": TRACKERS,
     "dataset": DATASETS,
     "recipe": RECIPES,
     "format": WRITERS,
 }
+
+
+def families() -> dict[str, Any]:
+    """Every family's descriptor by name; reading them loads neither torch nor transformers."""
+    return {name: _attribute(target) for name, target in FAMILIES.items()}
+
+
+def table(kind: str) -> dict[str, str]:
+    """All names of a kind ("model", "tracker", "dataset", "recipe", "format") -> "module:attribute"."""
+    if kind == "model":
+        return {name: target for family in families().values() for name, target in family.models.items()}
+    return {"task": TASKS, "prediction file": READERS}.get(kind) or TABLES[kind]
+
+
+def kinds() -> tuple[str, ...]:
+    """What can be named."""
+    return ("model", *TABLES)
 
 
 def suggest(name: str, known: Mapping[str, Any] | list[str]) -> str:
@@ -84,8 +111,12 @@ def resolve(name: str, kind: str) -> Any:
     Raises:
         UnknownName: the table has no such name; the message says which one was probably meant.
     """
-    table = TABLES[kind]
-    if name not in table:
-        raise UnknownName(f"unknown {kind} {name!r}; {suggest(name, table)}")
-    module, attribute = table[name].split(":")
+    names = table(kind)
+    if name not in names:
+        raise UnknownName(f"unknown {kind} {name!r}; {suggest(name, names)}")
+    return _attribute(names[name])
+
+
+def _attribute(target: str) -> Any:
+    module, attribute = target.split(":")
     return getattr(import_module(module), attribute)

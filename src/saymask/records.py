@@ -20,12 +20,33 @@ from saymask.errors import ConfigError
 from saymask.lookup import resolve
 
 FrameReader = Callable[[Sequence[int]], np.ndarray]
-"""Frame indices (any order, repeats allowed) -> uint8 frames_THWC in that order."""
+"""Frame indices (any order, repeats allowed) -> uint8 frames_THWC in that order. It pickles: no lambda, no open file."""
+
+
+@dataclass(frozen=True)
+class FramesInMemory:
+    """Reads frames that are in memory, uint8 frames_THWC."""
+
+    frames_THWC: np.ndarray = field(repr=False)
+
+    def __call__(self, frame_idx: Sequence[int]) -> np.ndarray:
+        return self.frames_THWC[np.asarray(frame_idx, dtype=np.int64)]
+
+
+@dataclass(frozen=True)
+class ChosenFrames:
+    """Reads some frames of another video, in the order of `chosen`."""
+
+    read: FrameReader = field(repr=False)
+    chosen: tuple[int, ...]
+
+    def __call__(self, frame_idx: Sequence[int]) -> np.ndarray:
+        return self.read([self.chosen[index] for index in frame_idx])
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video or image that has been opened but not decoded; frames are read when asked for.
+    """A video or image that has been opened but not decoded; frames are read when asked for. It pickles: a copy reopens its source.
 
     Args:
         name: short name for output folders and reports; unique within a dataset.
@@ -87,7 +108,7 @@ class Video:
             width=width,
             timestamps_T=np.arange(T) / fps,
             duration=T / fps,
-            read=lambda idx: frames_THWC[np.asarray(idx, dtype=np.int64)],
+            read=FramesInMemory(frames_THWC),
             frame_names=tuple(f"{i:05d}" for i in range(T)),
             tags=tags,
         )
@@ -103,12 +124,28 @@ class Rle:
 
     @classmethod
     def encode(cls, mask_HW: np.ndarray) -> Rle:
-        height, width = mask_HW.shape
-        flat = np.asarray(mask_HW, dtype=bool).T.ravel()
-        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        starts_inside = [0] if flat.size and flat[0] else []
-        bounds = np.concatenate([[0], starts_inside, changes, [flat.size]])
-        return cls(height, width, np.diff(bounds).astype(np.uint32))
+        (rle,) = cls.encode_all(np.asarray(mask_HW, dtype=bool).T[None])
+        return rle
+
+    @classmethod
+    def encode_all(cls, masks_MWH: np.ndarray) -> list[Rle]:
+        """Several masks of one size, given column by column: bool masks_MWH."""
+        num_masks, width, height = masks_MWH.shape
+        flat_MP = masks_MWH.reshape(num_masks, width * height)
+        changes_MP = flat_MP[:, 1:] != flat_MP[:, :-1]
+        rows, places = changes_MP.nonzero()
+        firsts = np.searchsorted(rows, np.arange(num_masks + 1))
+        rles = []
+        for row in range(num_masks):
+            inside = [0] if flat_MP.shape[1] and flat_MP[row, 0] else []
+            bounds = np.concatenate([[0], inside, places[firsts[row] : firsts[row + 1]] + 1, [flat_MP.shape[1]]])
+            rles.append(cls(height, width, np.diff(bounds).astype(np.uint32)))
+        return rles
+
+    @classmethod
+    def empty(cls, height: int, width: int) -> Rle:
+        """A mask without a pixel."""
+        return cls(height, width, np.array([height * width], dtype=np.uint32))
 
     def decode(self) -> np.ndarray:
         """Return the bool mask_HW."""
@@ -122,20 +159,31 @@ class Rle:
 
     def box(self) -> tuple[int, int, int, int] | None:
         """Tight box x0 y0 x1 y1 (exclusive ends), None for an empty mask."""
-        if self.area == 0:
+        ends = self.counts.cumsum(dtype=np.int64)
+        firsts, lasts = ends[:-1:2], ends[1::2] - 1
+        shown = lasts >= firsts
+        firsts, lasts = firsts[shown], lasts[shown]
+        if not firsts.size:
             return None
-        mask_HW = self.decode()
-        rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
-        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        (left, top), (right, bottom) = divmod(firsts, self.height), divmod(lasts, self.height)
+        if (left < right).any():  # a run that goes on in the next column touches the lower and the upper edge
+            return int(left[0]), 0, int(right[-1]) + 1, self.height
+        return int(left[0]), int(top.min()), int(right[-1]) + 1, int(bottom.max()) + 1
 
 
 @dataclass(frozen=True)
 class Masklet:
-    """One object's masks through time: an RLE and a score (0 ... 1) for every frame of the video."""
+    """One object's masks through time: an RLE and a score (0 ... 1) for every frame of the video.
+
+    `phrase` is what the object answers to, "" for the whole query; `presence` how sure the model is that it is in the video (0 ... 1,
+    calibrated), None if the model does not say.
+    """
 
     obj_id: int
     rle_T: tuple[Rle, ...] = field(repr=False)
     frame_scores_T: np.ndarray = field(repr=False)
+    phrase: str = ""
+    presence: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.rle_T) != len(self.frame_scores_T):
@@ -166,6 +214,35 @@ class QueryResult:
             raise ValueError(f"query {self.query!r} found no object")
         masks_NHW = [masklet.rle_T[frame_idx].decode() for masklet in self.masklets]
         return np.logical_or.reduce(masks_NHW)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What a session found on one frame: the N objects of all queries, in query order.
+
+    Args:
+        frame_idx: which frame.
+        queries: of each object, the query it answers to.
+        obj_ids: of each object, its number among the query's objects.
+        rles: masks at video size.
+        scores_N: 0 ... 1, 0 where the mask is empty.
+    """
+
+    frame_idx: int
+    queries: tuple[str, ...]
+    obj_ids: tuple[int, ...]
+    rles: tuple[Rle, ...] = field(repr=False)
+    scores_N: np.ndarray = field(repr=False)
+
+    @property
+    def masks_NHW(self) -> np.ndarray:
+        """Decoded masks, bool."""
+        return np.stack([rle.decode() for rle in self.rles]) if self.rles else np.zeros((0, 0, 0), dtype=bool)
+
+    @property
+    def boxes(self) -> list[tuple[int, int, int, int] | None]:
+        """Tight box x0 y0 x1 y1 of each object, None where the mask is empty."""
+        return [rle.box() for rle in self.rles]
 
 
 def check_queries(queries: Sequence[str]) -> None:
@@ -222,3 +299,14 @@ class Prediction:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         return [writer(self, directory) for writer in writers]
+
+    @classmethod
+    def load(cls, file: Path | str) -> Prediction:
+        """Read what `save` wrote in a format that can be read back ("json"); its video reopens its source when a frame is read.
+
+        Raises:
+            UnknownName: no format that can be read back has such a file.
+            DataError: the file is absent, damaged or of another kind.
+        """
+        path = Path(file)
+        return resolve(path.suffix.removeprefix(".").lower(), "prediction file")(path)

@@ -1,80 +1,61 @@
-"""From a video and queries to masks on every frame: the session that owns the caches, and the two calls most users need.
+"""From a video and queries to masks on every frame: the session that owns the caches.
 
-    video ─ chunks of frames (one thread ahead) ─ image features ─ decode every query's prompt ─ threshold ─ RLE ─ Prediction
+    video ─ chunks of frames (one thread ahead) ─ image features ─ decode every query's prompt ─ threshold ─ RLE ─ FrameResult
+          └ reference frames ─ masks ─ tracker ─────────────────────────────────────────────────────────── RLE ─┘
 
-Memory does not grow with the length of the video, except for the RLEs: a chunk is decoded, used and dropped; features are kept
-for the next call only as far as the byte budget reaches.
+Memory does not grow with the length of the video, except for the RLEs that `segment` collects: a chunk is decoded, used and dropped;
+features are kept for the next call only as far as the byte budget reaches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from saymask.errors import ConfigError
-from saymask.models.base import Answer, Made, MaskLogits, Recallable, Segmenter
-from saymask.models.checkpoints import load_model
-from saymask.records import Prediction, QueryResult, Video, check_queries
+from saymask.models.base import Answer, Made, MaskLogits, PromptDecoder, Segmenter
+from saymask.records import FrameResult, Masklet, Prediction, QueryResult, Rle, Video, check_queries
 from saymask.runtime import Runtime
-from saymask.storage.feature_cache import FeatureCache
+from saymask.storage.feature_cache import ByteBudget, FeatureCache, RecalledCache, chunks
 from saymask.trackers.base import Tracker
 from saymask.trackers.loading import load_tracker
-from saymask.trackers.propagation import ObjectTrack, propagate_groups, with_same_references
+from saymask.trackers.propagation import ObjectTrack, propagate_group, with_same_references
 from saymask.trackers.references import MIN_STABILITY, flaw
-from saymask.video.limits import ReadLimits
-from saymask.video.reader import open_source
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 CHUNK_FRAMES = 8
+CHUNK_BYTES = 64 * 2**20
+"""A chunk is at most so many frames and, unless one frame is larger, so many bytes of pixels."""
 CHUNKS_AHEAD = 2
+MASK_BYTES = 64 * 2**20
+"""How much full-size logits of several masks may take at a time."""
 BUDGET_BYTES = 512 * 2**20
 Progress = Callable[[int, int], None]
-
-
-@dataclass
-class Asked:
-    """The last call of a session: what was asked, what the model said, and every object's masks, per query."""
-
-    queries: tuple[str, ...]
-    answer: str
-    replies: list[Answer]
-    tracks: list[list[ObjectTrack]]
-
-    def of_query(self, query: str | None) -> list[ObjectTrack]:
-        """The objects of one query.
-
-        Raises:
-            ConfigError: it was not asked, or is left out although there were several.
-        """
-        if query is None and len(self.queries) == 1:
-            return self.tracks[0]
-        if query not in self.queries:
-            raise ConfigError(f"query {query!r} was not asked; name one of: {', '.join(map(repr, self.queries))}")
-        return self.tracks[self.queries.index(query)]
+Found = list[tuple[Rle, float]]
+"""Mask and score of some objects on one frame."""
 
 
 class VideoSession:
-    """One opened video and one model: encode once, ask many. Implements `VideoView`.
+    """One opened video and one model: encode once, ask many. Implements `VideoView`. Used by one thread at a time.
 
     Args:
         video: from `open_source` or `Video.from_frames`.
         segmenter: from `load_model`.
         tracker: from `load_tracker`; it replaces the model's masks by its own, tracked from the frames the model is surest of
-            (VideoLISA's post-optimisation). None: the model's own masks on every frame.
-        budget_bytes: how much memory cached image features, the video as the language model has read it, and copies of that for several
-            queries at a time may each take, and what the tracker keeps; 0 keeps nothing and asks one query at a time.
-        min_stability: a mask whose stability (0 ... 1, see `trackers.references`) is lower is not tracked from.
+            (VideoLISA's post-optimisation). None: the model's own masks on every frame, or, of a family that does not segment every frame
+            itself, its default tracker on `runtime`.
+        budget_bytes: how much memory may be taken by what is kept of the video for later queries, as much again by copies for several
+            queries at a time and by what the tracker keeps; 0 keeps nothing and asks one query at a time.
+        min_stability: a mask whose stability (0 ... 1, see `trackers.references`) is lower is not tracked from, if there is another.
+        runtime: where a default tracker computes; None = the best device present.
     """
 
     def __init__(
@@ -84,18 +65,25 @@ class VideoSession:
         tracker: Tracker | None = None,
         budget_bytes: int = BUDGET_BYTES,
         min_stability: float = MIN_STABILITY,
+        runtime: Runtime | None = None,
     ):
         self.video = video
         self.segmenter = segmenter
-        self.tracker = tracker
+        default = segmenter.family.default_tracker
+        self.tracker = load_tracker(default, runtime) if tracker is None and default else tracker
         self.budget_bytes = budget_bytes
         self.min_stability = min_stability
-        self._asked: Asked | None = None
-        self._features = FeatureCache(budget_bytes)
-        self._tokens: dict[int, Tensor] = {}
-        self._recalled: dict[Hashable, Recallable] = {}
+        self._budget = ByteBudget(budget_bytes)
+        self._of_frames: dict[Hashable, FeatureCache] = {}
+        self._recalled = RecalledCache(self._budget)
+        frame_bytes = video.height * video.width * 3
+        self._chunk_frames = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // frame_bytes))
+        self._chunks_ahead = min(CHUNKS_AHEAD, CHUNKS_AHEAD * CHUNK_BYTES // (self._chunk_frames * frame_bytes))
         self._decode_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saymask-decode")
+        self._in_use = Lock()
         self._closed = False
+        self._last: _Call | None = None
+        self._masklets: list[list[Masklet]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -104,13 +92,13 @@ class VideoSession:
         self.close()
 
     def close(self) -> None:
-        """Stop the decode thread and drop the caches; a closed session cannot be asked again."""
+        """Stop the decode thread and drop the caches; a closed session cannot be asked again, and work under way ends with an error."""
         self._closed = True
         self._decode_thread.shutdown(wait=True, cancel_futures=True)
-        self._features.clear()
-        self._tokens.clear()
-        self._recalled.clear()
-        self._asked = None
+        for cache in (self._recalled, *self._of_frames.values()):
+            cache.clear()
+        self._last = None
+        self._masklets = []
         self.__dict__.pop("_tracker_features", None)
 
     # -- VideoView ----------------------------------------------------------------------------------------------------------------
@@ -119,67 +107,74 @@ class VideoSession:
         """uint8 frames_THWC, decoded afresh."""
         return self.video.frames(frame_idx)
 
-    def vision_tokens(self, frame_idx: Sequence[int]) -> Tensor:
-        """tokens_TPE of the vision tower; each distinct frame is decoded and encoded once per session, a chunk at a time."""
-        missing = sorted(set(frame_idx) - self._tokens.keys())
-        for start in range(0, len(missing), CHUNK_FRAMES):
-            chunk = missing[start : start + CHUNK_FRAMES]
-            self._tokens.update(zip(chunk, self.segmenter.encode_vision(self.frames(chunk)), strict=True))
-        return torch.stack([self._tokens[i] for i in frame_idx])
-
     def image_features(self, frame_idx: Sequence[int]) -> Tensor:
         """features_TChw of the mask encoder, from the cache where it has them."""
-        missing = [i for i in frame_idx if i not in self._features]
-        return self._with_cached(frame_idx, missing, self.frames(missing) if missing else None)
+        return self.recall_frames(_IMAGE_FEATURES, frame_idx, self._decoder.encode_image)
+
+    def recall_frames(self, key: Hashable, frame_idx: Sequence[int], encode: Callable[[np.ndarray], Tensor]) -> Tensor:
+        """What `encode` makes of each frame; frames that are not kept are decoded and encoded a chunk at a time."""
+        cache = self._of_frames.setdefault(key, FeatureCache(self._budget))
+        fresh: dict[int, Tensor] = {}
+        for missing in chunks(sorted({i for i in frame_idx if i not in cache}), self._chunk_frames):
+            fresh.update(_encode(cache, missing, self.frames(missing), encode))
+        return torch.stack([fresh[i] if i in fresh else cache.get(i)[0] for i in frame_idx])
 
     def recall(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """What a family made of this video before, or makes now; the latest is kept if it fits in the budget."""
-        if key in self._recalled:
-            return cast(Made, self._recalled[key])
-        self._recalled.clear()
-        made = make()
-        if made.nbytes <= self.budget_bytes:
-            self._recalled[key] = made
-        return made
-
-    def _with_cached(self, frame_idx: Sequence[int], missing: Sequence[int], frames_THWC: np.ndarray | None) -> Tensor:
-        """Encode the missing frames, offer them to the cache, and put all of them in the order asked for."""
-        fresh: dict[int, Tensor] = {}
-        if frames_THWC is not None:
-            fresh = dict(zip(missing, self.segmenter.encode_image(frames_THWC), strict=True))
-            for index, features in fresh.items():
-                self._features.offer(index, features)
-        return torch.stack([fresh[i] if i in fresh else self._features.get(i) for i in frame_idx])
+        """What a family made of this video before, or makes now; what was asked for longest ago makes room in the budget."""
+        return cast(Made, self._recalled.recall(key, make))
 
     # -- asking -------------------------------------------------------------------------------------------------------------------
 
-    def segment(
-        self, queries: str | Sequence[str], template: str = "auto", answer: str = "forced", progress: Progress | None = None
-    ) -> Prediction:
+    def segment(self, queries: str | Sequence[str], progress: Progress | None = None, **options: Any) -> Prediction:
         """Masks on every frame for one query or several.
 
         Args:
             queries: what to find; several are served by one pass over the video.
-            template: "auto" words the request, "raw" passes the text to the model unchanged.
-            answer: "forced" always segments; "generate" lets the model write its answer: an object for each [SEG] in it, perhaps none.
-            progress: called with (frames done, frames in all) after every chunk.
+            progress: called with (frames done, frames in all) after every frame.
+            options: of the model's family, e.g. `answer="generate"` to let the model write its answer: an object for each that it names,
+                perhaps none; or `template="raw"` to pass a query unchanged.
 
         Raises:
-            ConfigError: no query, an empty or a too long one, an unknown template or answer mode, a closed session.
+            ConfigError: no query, an empty or a too long one, an unknown option, a closed session or one that is in use.
             VideoError: the video cannot be decoded.
         """
-        queries = [queries] if isinstance(queries, str) else list(queries)
-        check_queries(queries)
-        if self._closed:
-            raise ConfigError(f"the session of {self.video.name} is closed; open the video again")
-        replies = self.segmenter.reason(self, queries, template, answer)
-        tracks = [[ObjectTrack() for _ in reply.prompts_NKC] for reply in replies]
-        if self.tracker is None:
-            self._decode_own(replies, [track for of_reply in tracks for track in of_reply], progress)
-        else:
-            self._track(self.tracker, replies, tracks, progress)
-        self._asked = Asked(tuple(queries), answer, replies, tracks)
-        return self._prediction(self._asked)
+        found: list[dict[int, tuple[Rle, float]]] = []
+        with self._exclusively():
+            call = self._ask(queries, options)
+            found.extend({} for _ in call.objects)
+            for done, (frame_idx, of_frame) in enumerate(self._walk(call), start=1):
+                for of_object, mask_and_score in zip(found, of_frame, strict=True):
+                    of_object[frame_idx] = mask_and_score
+                if progress:
+                    progress(done, self.video.num_frames)
+            self._last, self._masklets = call, call.masklets(found)
+            return self._prediction(call)
+
+    def stream(self, queries: str | Sequence[str], **options: Any) -> Iterator[FrameResult]:
+        """The same frame by frame, as they are found: each frame once, in order unless a tracker walks in another.
+
+        While it runs, the session cannot be asked anything else; `close` of the iterator ends it. Nothing is collected, so memory stays
+        flat; `answers` has the texts and notes. Errors as for `segment`.
+        """
+        with self._exclusively():
+            call = self._ask(queries, options)
+            self._last, self._masklets = call, []
+            queries_N = tuple(call.queries[query] for query, _ in call.objects)
+            obj_ids = tuple(number for _, number in call.objects)
+            for frame_idx, of_frame in self._walk(call):
+                scores_N = np.array([score for _, score in of_frame], dtype=np.float32)
+                yield FrameResult(frame_idx, queries_N, obj_ids, tuple(rle for rle, _ in of_frame), scores_N)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What the model said to each query of the last call.
+
+        Raises:
+            ConfigError: nothing was asked yet.
+        """
+        if self._last is None:
+            raise ConfigError("nothing was asked yet; call segment or stream first")
+        return tuple(self._last.answers)
 
     def refine(
         self, frame_idx: int, mask_HW: np.ndarray, query: str | None = None, obj_id: int = 1, progress: Progress | None = None
@@ -188,7 +183,7 @@ class VideoSession:
 
         Args:
             frame_idx: which frame; a reference that is there already is replaced.
-            mask_HW: the object's mask, bool at the video's size; all False where it is not in the picture.
+            mask_HW: the object's mask, bool at the video's size; all False where it is not in the image.
             query: which of the queries asked last; may be left out if there was one.
             obj_id: which of the query's objects.
             progress: as for `segment`.
@@ -197,141 +192,270 @@ class VideoSession:
             The whole prediction of the last `segment`, with this object's new masks.
 
         Raises:
-            ConfigError: the session has no tracker or has not been asked, or there is no such query, object or frame.
+            ConfigError: the session is closed or in use, has no tracker or was not asked by `segment`, or there is no such query, object or
+                frame.
         """
-        if self.tracker is None:
-            raise ConfigError("refine needs a tracker; open the video with one, e.g. open_video(path, tracker='xmem++')")
-        if self._asked is None:
-            raise ConfigError("nothing to refine yet; call segment first")
-        tracks = self._asked.of_query(query)
-        if not 1 <= obj_id <= len(tracks):
-            raise ConfigError(f"object {obj_id} does not exist; the query has {len(tracks)}, numbered from 1")
-        old = tracks[obj_id - 1]
-        mask = torch.from_numpy(np.ascontiguousarray(mask_HW, dtype=bool))
-        dropped = {i: reason for i, reason in old.dropped.items() if i != frame_idx}
-        refined = ObjectTrack({**old.references, frame_idx: mask}, dropped)
-        propagate_groups(self.tracker, self.video, [[refined]], self._tracker_features, progress)
-        tracks[obj_id - 1] = refined
-        return self._prediction(self._asked)
+        with self._exclusively():
+            if self.tracker is None:
+                raise ConfigError("refine needs a tracker; open the video with one, e.g. open_video(path, tracker='xmem++')")
+            if self._last is None or not self._masklets:
+                raise ConfigError("nothing to refine yet; call segment first")
+            call, place = self._last, self._last.place(query)
+            if not 1 <= obj_id <= len(call.tracks[place]):
+                raise ConfigError(f"object {obj_id} does not exist; the query has {len(call.tracks[place])}, numbered from 1")
+            old = call.tracks[place][obj_id - 1]
+            mask = torch.from_numpy(np.ascontiguousarray(mask_HW, dtype=bool))
+            dropped = {i: reason for i, reason in old.dropped.items() if i != frame_idx}
+            refined = ObjectTrack({**old.references, frame_idx: mask}, dropped)
+            found: dict[int, tuple[Rle, float]] = {}
+            for done, (index, of_frame) in enumerate(self._tracked([refined]), start=1):
+                found[index] = of_frame[0]
+                if progress:
+                    progress(done, self.video.num_frames)
+            call.tracks[place][obj_id - 1] = refined
+            self._masklets[place][obj_id - 1] = call.masklet(place, obj_id, found)
+            return self._prediction(call)
 
-    def _prediction(self, asked: Asked) -> Prediction:
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Hold the session for one call.
+
+        Raises:
+            ConfigError: it is closed, or another call is under way.
+        """
+        self._require_open()
+        if not self._in_use.acquire(blocking=False):
+            raise ConfigError(
+                f"the session of {self.video.name} is in use by another call (a thread, or a stream that has not ended); "
+                "open a session for each thread, or end the stream"
+            )
+        try:
+            yield
+        finally:
+            self._in_use.release()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ConfigError(f"the session of {self.video.name} is closed; open the video again")
+
+    def _ask(self, queries: str | Sequence[str], options: dict[str, Any]) -> _Call:
+        """Check everything, and let the model answer."""
+        queries = [queries] if isinstance(queries, str) else list(queries)
+        check_queries(queries)
+        parsed = self.segmenter.family.load("options").parse(options, f"options of {self.segmenter.name}")
+        answers = self.segmenter.reason(self, queries, parsed)
+        return _Call(tuple(queries), parsed.answer, answers, [[ObjectTrack() for _ in answer.objects] for answer in answers])
+
+    def _prediction(self, call: _Call) -> Prediction:
         """What was asked, with the masks found for it."""
         results = []
-        for query, reply, tracks in zip(asked.queries, asked.replies, asked.tracks, strict=True):
-            notes = {"model": self.segmenter.name, "answer": asked.answer, "reference_frames": list(reply.reference_frames), **reply.notes}
+        for query, answer, tracks, masklets in zip(call.queries, call.answers, call.tracks, self._masklets, strict=True):
+            trusted = {i for obj in answer.objects for i in (*obj.reference_frames, *obj.reference_masks)}
+            notes = {"model": self.segmenter.name, "answer": call.answer_mode, "reference_frames": sorted(trusted), **answer.notes}
             if self.tracker:
                 notes |= {"tracker": self.tracker.name, "reference_frames": sorted({i for track in tracks for i in track.references})}
-                notes |= {"tracking": list(_tracking_remarks(tracks))}
-            masklets = tuple(track.masklet(obj_id) for obj_id, track in enumerate(tracks, start=1))
-            results.append(QueryResult(query, reply.text, masklets, notes))
+                notes |= {"tracking": list(self._tracking_remarks(tracks))}
+            results.append(QueryResult(query, answer.text, tuple(masklets), notes))
         return Prediction(self.video, tuple(results))
 
-    def _track(self, tracker: Tracker, answers: Sequence[Answer], tracks: Sequence[list[ObjectTrack]], progress: Progress | None) -> None:
-        """Masks of all frames by tracking from the frames each answer trusts; objects without such a frame keep the model's own."""
-        self._find_references(answers, tracks)
-        groups = [group for of_answer in tracks for group in with_same_references(of_answer)]
-        propagate_groups(tracker, self.video, groups, self._tracker_features, progress)
-        untracked = [[n for n, track in enumerate(of_answer) if not track.references] for of_answer in tracks]
-        own = [answer.of_objects(rows) for answer, rows in zip(answers, untracked, strict=True) if rows]
-        self._decode_own(own, [of_answer[n] for of_answer, rows in zip(tracks, untracked, strict=True) for n in rows], progress)
+    # -- masks on every frame -----------------------------------------------------------------------------------------------------
 
-    def _find_references(self, answers: Sequence[Answer], tracks: Sequence[list[ObjectTrack]]) -> None:
-        """Enter the model's masks of each answer's reference frames as references, or the reason why one is none."""
-        trusted = [(answer.reference_frames, track) for answer, of_answer in zip(answers, tracks, strict=True) for track in of_answer]
-        wanted = sorted({i for reference_frames, _ in trusted for i in reference_frames})
-        for start in range(0, len(wanted), CHUNK_FRAMES):
-            chunk = wanted[start : start + CHUNK_FRAMES]
-            logits = self.segmenter.decode(self.image_features(chunk), chunk, self.video, answers)
-            for row, frame_idx in enumerate(chunk):
-                for (reference_frames, track), logits_HW in zip(trusted, logits.full_size(row), strict=True):
-                    if frame_idx not in reference_frames:
+    def _walk(self, call: _Call) -> Iterator[tuple[int, Found]]:
+        """Masks of all objects, each frame once."""
+        if self.tracker is None:
+            yield from self._decoded(call.answers, len(call.objects))
+            return
+        self._find_references(call)
+        tracks = [track for of_answer in call.tracks for track in of_answer]
+        tracked = [n for n, track in enumerate(tracks) if track.references]
+        own = [n for n, track in enumerate(tracks) if not track.references]
+        parts = [(tracked, self._tracked([tracks[n] for n in tracked]))] if tracked else []
+        if own and self.segmenter.family.default_tracker:
+            parts.append((own, self._empty(len(own))))
+        elif own:
+            parts.append((own, self._decoded(call.only(own), len(own))))
+        yield from self._merged(parts, len(tracks)) if parts else self._empty(0)
+
+    def _merged(self, parts: Sequence[tuple[Sequence[int], Iterator[tuple[int, Found]]]], num_objects: int) -> Iterator[tuple[int, Found]]:
+        """Several walks over different objects as one: a frame is given when all of them have found it."""
+        waiting: dict[int, dict[int, tuple[Rle, float]]] = {}
+        for steps in zip(*(walk for _, walk in parts), strict=True):
+            for (places, _), (frame_idx, of_frame) in zip(parts, steps, strict=True):
+                waiting.setdefault(frame_idx, {}).update(zip(places, of_frame, strict=True))
+            for frame_idx in [i for i, of_frame in waiting.items() if len(of_frame) == num_objects]:
+                of_frame = waiting.pop(frame_idx)
+                yield frame_idx, [of_frame[place] for place in range(num_objects)]
+
+    def _tracked(self, tracks: Sequence[ObjectTrack]) -> Iterator[tuple[int, Found]]:
+        """Masks of all frames by tracking from each object's references; groups of objects advance side by side."""
+        assert self.tracker is not None
+        place_of = {id(track): place for place, track in enumerate(tracks)}
+        parts = []
+        for group in with_same_references(tracks):
+            frames = propagate_group(self.tracker, self.video, group, self._tracker_features)
+            walk = ((frame.frame_idx, _encode_masks(frame.masks_NHW, frame.scores_N)) for frame in frames)
+            parts.append(([place_of[id(track)] for track in group], walk))
+        for step in self._merged(parts, len(tracks)):
+            self._require_open()
+            yield step
+
+    def _find_references(self, call: _Call) -> None:
+        """Enter the masks an answer has, or the model's masks of its reference frames, as references; or the reason why one is none."""
+        objects = [
+            (obj, track)
+            for answer, tracks in zip(call.answers, call.tracks, strict=True)
+            for obj, track in zip(answer.objects, tracks, strict=True)
+        ]
+        for obj, track in objects:
+            track.references.update({i: torch.from_numpy(np.asarray(mask, dtype=bool)) for i, mask in obj.reference_masks.items()})
+        wanted = sorted({i for obj, track in objects for i in obj.reference_frames if i not in track.references})
+        for frame_idx in chunks(wanted, self._chunk_frames):
+            logits = self._decoder.decode(self.image_features(frame_idx), frame_idx, self.video, call.answers)
+            for row, index in enumerate(frame_idx):
+                for (obj, track), logits_HW in zip(objects, logits.full_size(row), strict=True):
+                    if index not in obj.reference_frames or index in track.references:
                         continue
-                    if reason := flaw(logits_HW, self.min_stability):
-                        track.dropped[frame_idx] = reason
+                    sole = len({*obj.reference_frames, *obj.reference_masks}) == 1
+                    if reason := flaw(logits_HW, min_stability=0 if sole else self.min_stability):
+                        track.dropped[index] = reason
                     else:
-                        track.references[frame_idx] = logits_HW > 0
+                        track.references[index] = logits_HW > 0
 
-    def _decode_own(self, answers: Sequence[Answer], tracks: Sequence[ObjectTrack], progress: Progress | None) -> None:
+    def _decoded(self, answers: Sequence[Answer], num_objects: int) -> Iterator[tuple[int, Found]]:
         """The model's own masks on all frames for all objects of these answers."""
-        if not tracks:
+        if not num_objects:
+            yield from self._empty(0)
             return
         for frame_idx, features_TChw in self._feature_chunks():
-            logits = self.segmenter.decode(features_TChw, frame_idx, self.video, answers)
-            for row, i in enumerate(frame_idx):
-                for track, (mask_HW, score) in zip(tracks, _threshold(logits, row), strict=True):
-                    track.add(i, mask_HW, score)
-            if progress:
-                progress(frame_idx.stop, self.video.num_frames)
+            found = _threshold(self._decoder.decode(features_TChw, frame_idx, self.video, answers))
+            yield from zip(frame_idx, found, strict=True)
+
+    def _empty(self, num_objects: int) -> Iterator[tuple[int, Found]]:
+        """No pixel of these objects on any frame."""
+        nowhere = (Rle.empty(self.video.height, self.video.width), 0.0)
+        return ((frame_idx, [nowhere] * num_objects) for frame_idx in range(self.video.num_frames))
+
+    @property
+    def _decoder(self) -> PromptDecoder:
+        """The model as a mask decoder; asked for only where its family has one."""
+        return cast(PromptDecoder, self.segmenter)
 
     @cached_property
     def _tracker_features(self) -> Any:
         """What the tracker keeps of this video's frames."""
         return self.tracker.features(self.video, self.budget_bytes) if self.tracker else None
 
-    def _feature_chunks(self) -> Iterator[tuple[range, Tensor]]:
-        """Features of the whole video in order, the decode thread at most CHUNKS_AHEAD chunks in front."""
-        chunks = [range(i, min(i + CHUNK_FRAMES, self.video.num_frames)) for i in range(0, self.video.num_frames, CHUNK_FRAMES)]
-        pending: list[tuple[list[int], Future[np.ndarray] | None]] = []
+    def _feature_chunks(self) -> Iterator[tuple[Sequence[int], Tensor]]:
+        """Features of the whole video in order, the decode thread a few chunks in front, as far as their pixels are small enough."""
+        cache = self._of_frames.setdefault(_IMAGE_FEATURES, FeatureCache(self._budget))
+        todo = [(chunk, [i for i in chunk if i not in cache]) for chunk in chunks(range(self.video.num_frames), self._chunk_frames)]
+        ahead: list[Any] = []
         try:
-            for position, chunk in enumerate(chunks):
-                while len(pending) < CHUNKS_AHEAD + 1 and position + len(pending) < len(chunks):
-                    missing = [i for i in chunks[position + len(pending)] if i not in self._features]
-                    pending.append((missing, self._decode_thread.submit(self.frames, missing) if missing else None))
-                missing, future = pending.pop(0)
-                yield chunk, self._with_cached(chunk, missing, future.result() if future else None)
+            for position, (chunk, missing) in enumerate(todo):
+                self._require_open()
+                for _, later in todo[position + len(ahead) : position + 1 + self._chunks_ahead]:
+                    ahead.append(self._decode_thread.submit(self.frames, later) if later else None)
+                decoded = ahead.pop(0)
+                fresh = _encode(cache, missing, decoded.result(), self._decoder.encode_image) if decoded else {}
+                decoded = None  # its pixels are not needed while the masks are made
+                yield chunk, torch.stack([fresh[i] if i in fresh else cache.get(i)[0] for i in chunk])
+        except (CancelledError, RuntimeError):
+            self._require_open()  # another thread has closed the session
+            raise
         finally:
-            for _, future in pending:
+            for future in ahead:
                 if future:
                     future.cancel()
 
-
-def _threshold(logits: MaskLogits, row: int) -> Iterator[tuple[Tensor, float]]:
-    """Each object's mask and score on one frame; the score is the mean probability of the predicted pixels, 0 if there are none."""
-    for logits_HW in logits.full_size(row):
-        mask_HW = logits_HW > 0
-        score = logits_HW[mask_HW].sigmoid().mean().item() if mask_HW.any() else 0.0
-        yield mask_HW, score
-
-
-def _tracking_remarks(tracks: Sequence[ObjectTrack]) -> Iterator[str]:
-    """What did not go as the user may think: references that were dropped, objects that could not be tracked."""
-    for obj_id, track in enumerate(tracks, start=1):
-        of_object = f" of object {obj_id}" if len(tracks) > 1 else ""
-        for frame_idx, reason in sorted(track.dropped.items()):
-            yield f"frame {frame_idx} is no reference{of_object}: {reason}"
-        if not track.references:
-            yield f"no reference{of_object} is left; the model's own masks are shown"
+    def _tracking_remarks(self, tracks: Sequence[ObjectTrack]) -> Iterator[str]:
+        """What did not go as the user may think: references that were dropped, objects that could not be tracked."""
+        for obj_id, track in enumerate(tracks, start=1):
+            of_object = f" of object {obj_id}" if len(tracks) > 1 else ""
+            for frame_idx, reason in sorted(track.dropped.items()):
+                yield f"frame {frame_idx} is no reference{of_object}: {reason}"
+            if not track.references:
+                shown = "it has no mask on any frame" if self.segmenter.family.default_tracker else "the model's own masks are shown"
+                yield f"no reference{of_object} is left; {shown}"
 
 
-def open_video(
-    source: str | Path,
-    model: str | Path | Segmenter = "toy",
-    device: str | None = None,
-    dtype: str | None = None,
-    limits: ReadLimits = ReadLimits(),  # noqa: B008 (frozen)
-    tracker: str | Tracker | None = None,
-    tracker_weights: str | Path | None = None,
-) -> VideoSession:
-    """Open a video file, image or folder of frames for asking.
-
-    Args:
-        source: a file or a folder of frames.
-        model: a name of `saymask list`, a model folder, or a loaded segmenter.
-        device, dtype: as `--device`, `--dtype`; by default the best device present and the checkpoint's dtype.
-        limits: refuse longer videos or larger frames.
-        tracker: a name of `saymask list`, or a loaded tracker; None leaves the model's own masks.
-        tracker_weights: what `load_tracker` takes; None = the tracker's default.
-
-    Raises:
-        VideoError, UnknownName, CheckpointError, ConfigError: the source, model, weights or options cannot be used.
-    """
-    video = open_source(source, limits)
-    runtime = Runtime.choose(device, dtype)
-    segmenter = load_model(model, runtime) if isinstance(model, str | Path) else model
-    return VideoSession(video, segmenter, load_tracker(tracker, runtime, tracker_weights) if isinstance(tracker, str) else tracker)
+_IMAGE_FEATURES = "image features"
 
 
-def segment(source: str | Path, queries: str | Sequence[str], model: str | Path | Segmenter = "toy") -> Prediction:
-    """Open, ask, close: masks on every frame for one query or several."""
-    with open_video(source, model) as session:
-        return session.segment(queries)
+class _Call:
+    """One call of a session: what was asked, what the model said, and what every object is tracked from, per query."""
+
+    def __init__(self, queries: tuple[str, ...], answer_mode: str, answers: Sequence[Answer], tracks: list[list[ObjectTrack]]):
+        self.queries = queries
+        self.answer_mode = answer_mode
+        self.answers = answers
+        self.tracks = tracks
+
+    @property
+    def objects(self) -> list[tuple[int, int]]:
+        """Of all objects in order: the number of the query, from 0, and that of the object, from 1."""
+        return [(query, number) for query, answer in enumerate(self.answers) for number in range(1, len(answer.objects) + 1)]
+
+    def only(self, places: Sequence[int]) -> list[Answer]:
+        """The answers with these of the call's objects alone."""
+        kept: list[list[Any]] = [[] for _ in self.answers]
+        for place in places:
+            query, number = self.objects[place]
+            kept[query].append(self.answers[query].objects[number - 1])
+        return [Answer(answer.text, tuple(objects)) for answer, objects in zip(self.answers, kept, strict=True) if objects]
+
+    def place(self, query: str | None) -> int:
+        """Which query is meant.
+
+        Raises:
+            ConfigError: it was not asked, or is left out although there were several.
+        """
+        if query is None and len(self.queries) == 1:
+            return 0
+        if query not in self.queries:
+            raise ConfigError(f"query {query!r} was not asked; name one of: {', '.join(map(repr, self.queries))}")
+        return self.queries.index(query)
+
+    def masklet(self, query: int, obj_id: int, found: dict[int, tuple[Rle, float]]) -> Masklet:
+        """One object's masks, once every frame has been found."""
+        obj = self.answers[query].objects[obj_id - 1]
+        rles, scores = zip(*(found[i] for i in range(len(found))), strict=True)
+        return Masklet(obj_id, rles, np.array(scores, dtype=np.float32), obj.phrase, obj.presence)
+
+    def masklets(self, found: Sequence[dict[int, tuple[Rle, float]]]) -> list[list[Masklet]]:
+        """All objects' masks, per query."""
+        grouped: list[list[Masklet]] = [[] for _ in self.queries]
+        for (query, obj_id), of_object in zip(self.objects, found, strict=True):
+            grouped[query].append(self.masklet(query, obj_id, of_object))
+        return grouped
+
+
+def _encode(
+    cache: FeatureCache, missing: Sequence[int], frames_THWC: np.ndarray, encode: Callable[[np.ndarray], Tensor]
+) -> dict[int, Tensor]:
+    """Encode frames, offer them to the cache, and give them by index."""
+    fresh = dict(zip(missing, encode(frames_THWC), strict=True))
+    for index, features in fresh.items():
+        cache.offer(index, features)
+    return fresh
+
+
+@torch.inference_mode()
+def _threshold(logits: MaskLogits) -> list[Found]:
+    """Masks and scores of a chunk, per frame; the score is the mean probability of the predicted pixels, 0 if there are none."""
+    num_frames, num_objects = logits.lowres_TNhw.shape[:2]
+    height, width = logits.geometry.original_size
+    flat = MaskLogits(logits.lowres_TNhw.flatten(0, 1)[:, None], logits.geometry)
+    found: Found = []
+    for part in chunks(range(num_frames * num_objects), max(1, MASK_BYTES // (4 * height * width))):
+        logits_MHW = flat.full_size(slice(part[0], part[-1] + 1))[:, 0]
+        masks_MHW = logits_MHW > 0
+        prob_M = logits_MHW.sigmoid_().mul_(masks_MHW).flatten(1).sum(1) / masks_MHW.flatten(1).sum(1).clamp(min=1)
+        del logits_MHW
+        found += _encode_masks(masks_MHW, prob_M)
+    return [found[start : start + num_objects] for start in range(0, len(found), num_objects)]
+
+
+def _encode_masks(masks_NHW: Tensor, scores_N: Tensor) -> Found:
+    """Bool masks -> run lengths, with their scores, in one transfer from the device."""
+    masks_NWH = masks_NHW.transpose(1, 2).contiguous().cpu().numpy()
+    return list(zip(Rle.encode_all(masks_NWH), scores_N.tolist(), strict=True))

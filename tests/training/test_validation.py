@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 from PIL import Image
+from saymask.training.tasks.videolisa_toy import build
 
 from saymask.evaluation.candidates import with_model
 from saymask.evaluation.exam import open_exam
@@ -17,7 +18,6 @@ from saymask.runtime import Runtime
 from saymask.training.config import ValidationConfig, VideoLisaToyConfig
 from saymask.training.loop import train
 from saymask.training.task import Task
-from saymask.training.tasks.videolisa_toy import build
 
 CPU = Runtime("cpu")
 TINY = [

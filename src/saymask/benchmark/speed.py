@@ -22,13 +22,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from saymask.benchmark.naive import eager_attention, naive_masks
 from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter
 from saymask.errors import ConfigError, SaymaskError
 from saymask.evaluation.provenance import circumstances
 from saymask.models.base import Segmenter
 from saymask.models.checkpoints import load_model
-from saymask.models.videolisa.segmenter import VideoLisaSegmenter
+from saymask.models.parts.eager_attention import eager_attention
 from saymask.records import Rle, Video
 from saymask.runtime import Runtime
 from saymask.session import CHUNK_FRAMES, VideoSession
@@ -87,7 +86,7 @@ def compare(run: Run, query_counts: Sequence[int], variants: Sequence[str], tell
         memory), and with both of them `speedup` (naive's seconds by ours) and how far the masks `agree`.
 
     Raises:
-        ConfigError: a number of queries that cannot be asked, or a model that is not VideoLISA.
+        ConfigError: a number of queries that cannot be asked, or a model of a family without a published script.
         VideoError, UnknownName, CheckpointError: the source or the model cannot be used.
         SaymaskError: a process was killed.
     """
@@ -113,9 +112,10 @@ def compare(run: Run, query_counts: Sequence[int], variants: Sequence[str], tell
 
 def measure(run: Run) -> Measured:
     """Load, warm up and answer in this process."""
-    segmenter = load_model(run.model, run.runtime, run.vision_tower)
-    if not isinstance(segmenter, VideoLisaSegmenter):
-        raise ConfigError(f"model {run.model!r} is not a VideoLISA model; there is no published script to measure it against")
+    segmenter: Any = load_model(run.model, run.runtime, run.vision_tower)
+    if not segmenter.family.naive:
+        family = segmenter.family.name
+        raise ConfigError(f"model {run.model!r}: there is no published script of family {family!r} to measure it against")
     device, dtype = segmenter.model.device, segmenter.model.dtype
     answer, queries = VARIANTS[run.variant], QUERIES[: run.num_queries]
     loaded_mb = _peak_rss_mb()
@@ -148,21 +148,21 @@ def measure(run: Run) -> Measured:
     return Measured(report, _environment(device, dtype), masks)
 
 
-def _ours(video: Video, segmenter: VideoLisaSegmenter, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
+def _ours(video: Video, segmenter: Any, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
     timed = TimedSegmenter(segmenter, stopwatch)
     with VideoSession(stopwatch.watch(video), cast(Segmenter, timed)) as session:
-        prediction = session.segment(queries, progress=timed.chunk_done)
+        prediction = session.segment(queries, progress=timed.chunk_done, answer="forced")
     stopwatch.stop()
     return [result.masklets[0].rle_T for result in prediction.results]
 
 
-def _naive(video: Video, segmenter: VideoLisaSegmenter, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
-    masks = naive_masks(stopwatch.watch(video), segmenter, queries, stopwatch)
+def _naive(video: Video, segmenter: Any, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
+    masks = segmenter.family.load("naive")(stopwatch.watch(video), segmenter, queries, stopwatch.stage)
     stopwatch.stop()
     return [tuple(map(Rle.encode, masks_THW)) for masks_THW in masks]
 
 
-Answer = Callable[[Video, VideoLisaSegmenter, Sequence[str], Stopwatch], RleMasks]
+Answer = Callable[[Video, Any, Sequence[str], Stopwatch], RleMasks]
 VARIANTS: dict[str, Answer] = {"ours": _ours, "naive": _naive}
 
 
@@ -204,7 +204,7 @@ def _in_own_process(run: Run) -> Measured:
             ) from None
 
 
-def _image_encoder(segmenter: VideoLisaSegmenter, stopwatch: Stopwatch, video: Video, num_encoded: int) -> dict[str, float]:
+def _image_encoder(segmenter: Any, stopwatch: Stopwatch, video: Video, num_encoded: int) -> dict[str, float]:
     """Its share of the time, and how near it comes to what the device can do: operations per second beside those of a matrix product."""
     # Counted with eager attention, whose products the counter sees on every device; the fused forms do the same work.
     with FlopCounterMode(display=False) as counter, eager_attention(segmenter.model):

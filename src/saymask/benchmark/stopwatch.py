@@ -7,17 +7,17 @@ meantime are counted apart: that time is hidden behind the stages. On an acceler
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from saymask.models.base import Answer, MaskLogits, Segmenter, VideoView
+from saymask.models.base import Answer, MaskLogits, PromptDecoder, Segmenter, VideoView
 from saymask.records import Video
 
 STAGES = ("read", "vision_tower", "language_model", "image_encoder", "mask_decoder", "masks", "other")
@@ -89,29 +89,44 @@ class TimedSegmenter:
 
     def __init__(self, segmenter: Segmenter, stopwatch: Stopwatch):
         self._segmenter = segmenter
+        self._decoder = cast(PromptDecoder, segmenter)
         self._stopwatch = stopwatch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._segmenter, name)
 
-    def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
-        with self._stopwatch.stage("vision_tower"):
-            return self._segmenter.encode_vision(frames_THWC)
-
     def encode_image(self, frames_THWC: np.ndarray) -> Tensor:
         with self._stopwatch.stage("image_encoder"):
-            return self._segmenter.encode_image(frames_THWC)
+            return self._decoder.encode_image(frames_THWC)
 
-    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> list[Answer]:
+    def reason(self, view: VideoView, queries: Sequence[str], options: Any) -> list[Answer]:
         with self._stopwatch.stage("language_model"):
-            return self._segmenter.reason(view, queries, template, answer)
+            return self._segmenter.reason(cast(VideoView, _TimedView(view, self._stopwatch)), queries, options)
 
     def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
         with self._stopwatch.stage("mask_decoder"):
-            logits = self._segmenter.decode(features_TChw, frame_idx, video, answers)
+            logits = self._decoder.decode(features_TChw, frame_idx, video, answers)
         self._stopwatch.switch("masks")
         return logits
 
     def chunk_done(self, done: int, total: int) -> None:
         """The session's `progress`: what a chunk of frames needed is done."""
         self._stopwatch.switch("other")
+
+
+class _TimedView:
+    """A view whose frames count as "vision_tower" where a family encodes them for its language model."""
+
+    def __init__(self, view: VideoView, stopwatch: Stopwatch):
+        self._view = view
+        self._stopwatch = stopwatch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._view, name)
+
+    def recall_frames(self, key: Hashable, frame_idx: Sequence[int], encode: Callable[[np.ndarray], Tensor]) -> Tensor:
+        def timed(frames_THWC: np.ndarray) -> Tensor:
+            with self._stopwatch.stage("vision_tower"):
+                return encode(frames_THWC)
+
+        return self._view.recall_frames(key, frame_idx, timed)

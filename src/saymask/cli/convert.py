@@ -34,9 +34,7 @@ def convert(
 ) -> None:
     """Rewrite weights in saymask's own layout: released ones, a model with its adapter merged, or the parts a training begins with."""
     with new_folder(target.absolute()) as draft, progress_bar(f"converting {source}"):
-        from saymask.models.checkpoints import load_model, save_model
-        from saymask.models.videolisa.segmenter import VideoLisaSegmenter
-        from saymask.models.videolisa.start_points import assemble
+        from saymask.models.checkpoints import assemble, load_model, require_network, save_model
 
         runtime = Runtime.choose("cpu", dtype)
         if mask_model is not None:
@@ -44,9 +42,7 @@ def convert(
                 raise ConfigError("--mask-model goes with --vision-tower: SRC is then a LLaVA folder, which has neither")
             segmenter = assemble(Path(source), vision_tower, mask_model, runtime)
         else:
-            segmenter = load_model(source, runtime, vision_tower)
-        if not isinstance(segmenter, VideoLisaSegmenter):
-            raise ConfigError(f"{source}: not a VideoLISA model, and no other has a layout of ours")
+            segmenter = require_network(load_model(source, runtime, vision_tower), "our layout is for")
         save_model(segmenter.model, segmenter.processor, draft, segmenter.model.dtype)
         state = segmenter.model.state_dict()
     say(f"tensors     {len(state)}")

@@ -16,10 +16,13 @@ from saymask.cli.segment import (
     DeviceOption,
     DtypeOption,
     ModelOption,
+    SetOption,
+    TemplateOption,
     TrackerOption,
     TrackerWeightsOption,
     VisionTowerOption,
     load_chosen_tracker,
+    model_options,
 )
 from saymask.errors import ConfigError
 from saymask.runtime import Runtime
@@ -50,10 +53,9 @@ def evaluate(
     predictor: Annotated[
         Literal["session", "oracle", "empty", "first_frame_held"], typer.Option(help="session: the model; the others need none.")
     ] = "session",
-    answer: AnswerOption = "forced",
-    template: Annotated[
-        str | None, typer.Option(help="How questions are worded, as for `saymask segment`; that of the protocol if not given.")
-    ] = None,
+    answer: AnswerOption = None,
+    template: TemplateOption = None,
+    settings: SetOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     vision_tower: VisionTowerOption = None,
@@ -65,11 +67,8 @@ def evaluate(
     from saymask.evaluation.run import is_evaluation, predict, results_name, score
     from saymask.evaluation.submission import is_kept_by_server
     from saymask.metrics.protocols import protocol_named
-    from saymask.models.videolisa.prompts import check_template
     from saymask.reports.table import format_table
 
-    if template:
-        check_template(template)
     if score_only and (resume or shard or tracker or predictor != "session"):
         raise ConfigError("--score-only predicts nothing; leave out --predictor, --resume, --shard and -t")
     secret = is_kept_by_server(dataset, split)
@@ -87,8 +86,8 @@ def evaluate(
         results_folder = folder if is_evaluation(folder) and out is None else _folder(out, dataset, split, keep=False)
     else:
         runtime = Runtime.choose(device, dtype)
-        wording = template or rules.templates.get(dataset, "auto")
-        candidate = _candidate(predictor, model, answer, wording, runtime, vision_tower, tracker, tracker_weights)
+        wording = template or rules.templates.get(dataset)
+        candidate = _candidate(predictor, model, (wording, answer, settings), runtime, vision_tower, tracker, tracker_weights)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):
             failed = predict(exam, candidate, folder, part, resume, progress)
@@ -104,14 +103,13 @@ def evaluate(
 def _candidate(
     predictor: str,
     model: str,
-    answer: str,
-    template: str,
+    asking: tuple[str | None, str | None, list[str] | None],
     runtime: Runtime,
     vision_tower: Path | None,
     tracker: str | None,
     tracker_weights: Path | None,
 ) -> Candidate:
-    """Load who is to be evaluated."""
+    """Load who is to be evaluated; `asking` is what --template, --answer and --set say."""
     from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
 
@@ -120,7 +118,8 @@ def _candidate(
             raise ConfigError(f"-t {tracker} has nothing to track: --predictor {predictor} needs no model; leave out one of them")
         return without_model(predictor)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
-    return with_model(load_model(model, runtime, vision_tower), chosen_tracker, answer, template, runtime.dtype)
+    segmenter = load_model(model, runtime, vision_tower)
+    return with_model(segmenter, chosen_tracker, model_options(segmenter, *asking), runtime.dtype)
 
 
 def _folder(out: Path | None, dataset: str, split: str, keep: bool) -> Path:

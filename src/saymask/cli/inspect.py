@@ -18,7 +18,7 @@ import typer
 import saymask
 from saymask.cli.output import say
 from saymask.errors import SaymaskError
-from saymask.lookup import MODELS, TABLES
+from saymask.lookup import kinds, table
 from saymask.runtime import DTYPES, Runtime
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ _REINSTALL = "the installation is damaged: run `pip install --force-reinstall sa
 
 def list_names() -> None:
     """Show the models, datasets, recipes and formats that can be named."""
-    width = max(len(name) for table in TABLES.values() for name in table) + 1
-    for kind, table in TABLES.items():
+    tables = {kind: table(kind) for kind in kinds()}
+    width = max(len(name) for names in tables.values() for name in names) + 1
+    for kind, names in tables.items():
         say(f"{kind}s")
-        for name, target in table.items():
+        for name, target in names.items():
             say(f"  {name:<{width}} {describe(target)}")
 
 
@@ -140,7 +141,7 @@ def _bundled_weights() -> Iterator[Finding]:
     try:
         from saymask.models.checkpoints import bundled_folder, load_model
 
-        folders = {name: bundled_folder(name) for name in MODELS if bundled_folder(name).is_dir()}
+        folders = {name: bundled_folder(name) for name in table("model") if bundled_folder(name).is_dir()}
         if not folders:
             yield Finding(subject, "no weights in the package", _REINSTALL)
         for name, folder in folders.items():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +13,6 @@ from saymask import records
 from saymask.cli.output import first_free, free_folder, note, output_folder, progress_bar, report_error, say, shown
 from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
-from saymask.models.videolisa.prompts import check_template
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
@@ -44,8 +43,16 @@ ModelOption = Annotated[
     ),
 ]
 AnswerOption = Annotated[
-    Literal["forced", "generate"],
-    typer.Option(help="forced: always segment; generate: let the model answer, and perhaps say that there is none."),
+    Literal["forced", "generate"] | None,
+    typer.Option(help="forced: always segment; generate: let the model answer, perhaps that there is none; the model's way if not given."),
+]
+TemplateOption = Annotated[
+    str | None,
+    typer.Option(help="auto: phrase the query as in training; raw: as it is; or a template of the model (docs/models.md)."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A further option of the model (docs/models.md); may be repeated."),
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the best one present if not given.")]
 DtypeOption = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the checkpoint's own if not given.")]
@@ -74,11 +81,9 @@ def segment(
         typer.Option("-o", "--out", help="Output folder; with several sources one folder in it for each. saymask-out/<name> if not given."),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated names of `saymask list`.")] = "overlay,png",
-    template: Annotated[
-        str,
-        typer.Option(help="auto: phrase the query as in training; raw: as it is; videolisa-chat, -mevis, -reason-vos ...: as that script."),
-    ] = "auto",
-    answer: AnswerOption = "forced",
+    template: TemplateOption = None,
+    answer: AnswerOption = None,
+    settings: SetOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     vision_tower: VisionTowerOption = None,
@@ -95,7 +100,6 @@ def segment(
         raise ConfigError("SOURCE is empty; give a video, an image or a folder")
     _check_queries(queries)
     names = _parse_formats(formats)
-    check_template(template)
     from saymask.models.checkpoints import load_model
     from saymask.session import VideoSession
     from saymask.video.reader import find_sources, open_source
@@ -107,6 +111,7 @@ def segment(
     runtime = Runtime.choose(device, dtype)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
     segmenter = load_model(model, runtime, vision_tower)
+    options = model_options(segmenter, template, answer, settings)
     _warn_unknown_words(segmenter, queries)
     notices: set[str] = set()
     failed = 0
@@ -116,8 +121,8 @@ def segment(
                 video = open_source(path, limits)
                 for part in (segmenter, chosen_tracker):
                     _note_once(part.notice(video) if part else None, notices)
-                with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability) as session:
-                    prediction = ask(session, queries, template, answer)
+                with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability, runtime=runtime) as session:
+                    prediction = ask(session, queries, options)
                 written = _save(prediction, only_folder or (out or OUT) / video.name, names)
             report(prediction, written)
         except SaymaskError as error:
@@ -145,10 +150,22 @@ def load_chosen_tracker(name: str | None, weights: Path | None, runtime: Runtime
     return load_tracker(name, runtime, weights)
 
 
-def ask(session: VideoSession, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> Prediction:
+def model_options(segmenter: Segmenter, template: str | None, answer: str | None, settings: Sequence[str] | None) -> dict[str, Any]:
+    """What `--template`, `--answer` and `--set` say, checked by the model's family; what is not given is left to it.
+
+    Raises:
+        ConfigError: a template or an option that the family does not have, or a value that it does not take.
+    """
+    family_options = segmenter.family.load("options")
+    given = {name: value for name, value in (("template", template), ("answer", answer)) if value is not None}
+    changed = family_options.parse(given, f"options of {segmenter.name}").override(settings or [])
+    return changed.model_dump(exclude_defaults=True)
+
+
+def ask(session: VideoSession, queries: Sequence[str], options: Mapping[str, Any] | None = None) -> Prediction:
     """Ask a session all queries, with a progress bar."""
     with progress_bar(session.video.name) as progress:
-        return session.segment(queries, template=template, answer=answer, progress=progress)
+        return session.segment(queries, progress=progress, **(options or {}))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from PIL import Image
 
 from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Video
+from saymask.records import ChosenFrames, Video
 from saymask.samples import Item, Sample
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_frames
@@ -173,5 +173,5 @@ def _select_frames(video: Video, folder: Path, names: Sequence[str]) -> Video:
         frame_names=tuple(names),
         timestamps_T=np.arange(len(chosen)) / video.fps,
         duration=len(chosen) / video.fps,
-        read=lambda frame_idx: video.read([chosen[index] for index in frame_idx]),
+        read=ChosenFrames(video.read, tuple(chosen)),
     )

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from saymask.datasets.coco_rle import read_rle
 from saymask.errors import DataError
 from saymask.records import Video
 from saymask.samples import Item
+from saymask.video.coco_rle import read_rle
 
 _REMEDY = "download it again, and the expressions with it"
 # Inside a string of run lengths there is no quotation mark, so nothing but the key of an object looks like this.

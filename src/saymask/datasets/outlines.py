@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from saymask.datasets.annotation_files import need, need_int, read_json
-from saymask.datasets.coco_rle import read_rle
 from saymask.datasets.layout import Layout
 from saymask.errors import DataError
 from saymask.records import Video
 from saymask.samples import Item, Sample
+from saymask.video.coco_rle import read_rle
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_image
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.evaluation.exam import Exam
@@ -66,14 +66,19 @@ def without_model(name: str) -> Candidate:
 
 
 def with_model(
-    segmenter: Segmenter, tracker: Tracker | None = None, answer: str = "forced", template: str = "auto", dtype: str | None = None
+    segmenter: Segmenter, tracker: Tracker | None = None, options: Mapping[str, Any] | None = None, dtype: str | None = None
 ) -> Candidate:
     """The candidate that asks a model.
 
     Args:
-        segmenter, tracker, answer, template: as for `VideoSession` and its `segment`.
+        segmenter, tracker: as for `VideoSession`.
+        options: as for its `segment`; what is left out is the family's default.
         dtype: of the `Runtime` that they were loaded with.
+
+    Raises:
+        ConfigError: an option that the family does not know.
     """
+    asked = segmenter.family.load("options").parse(options or {}, f"options of {segmenter.name}")
     weights = [*segmenter.weights_files, *(tracker.weights_files if tracker else ())]
     configs = [folder / "config.json" for folder in dict.fromkeys(file.parent for file in weights)]
 
@@ -83,25 +88,21 @@ def with_model(
             name: [exam.item(i).expression.text for i in indices] + [swapped[exam.name(i)] for i in indices if swapped]
             for name, indices in exam.videos.items()
         }
-        asker = VideoAsker(segmenter, questions, answer, tracker, template)
+        asker = VideoAsker(segmenter, questions, tracker, options)
         answers: dict[str, Predictor] = {OWN: lambda sample: asker(sample, sample.expression.text)}
         if swapped:
             answers[SWAPPED] = lambda sample: asker(sample, swapped[sample_name(sample)])
         return answers
 
     files = (*weights, *(config for config in configs if config.exists()))
-    return Candidate("session", segmenter.name, predictors, tracker.name if tracker else None, answer, template, dtype, files)
+    tracker_name = tracker.name if tracker else segmenter.family.default_tracker
+    return Candidate("session", segmenter.name, predictors, tracker_name, asked.answer, asked.template, dtype, files)
 
 
-def own_answers(exam: Exam, segmenter: Segmenter, answer: str = "forced") -> Predictor:
-    """A model asked the exam's own questions and no others: what choosing between models needs.
-
-    Args:
-        exam: who is asked what.
-        segmenter, answer: as for `with_model`.
-    """
+def own_answers(exam: Exam, segmenter: Segmenter) -> Predictor:
+    """A model asked the exam's own questions and no others, with its family's defaults: what choosing between models needs."""
     questions = {name: [exam.item(i).expression.text for i in indices] for name, indices in exam.videos.items()}
-    asker = VideoAsker(segmenter, questions, answer, tracker=None)
+    asker = VideoAsker(segmenter, questions)
     return lambda sample: asker(sample, sample.expression.text)
 
 
@@ -113,22 +114,20 @@ class VideoAsker:
     Args:
         segmenter: the model.
         questions: by video name.
-        answer, tracker, template: as in `VideoSession`.
+        tracker, options: as in `with_model`.
     """
 
     def __init__(
         self,
         segmenter: Segmenter,
         questions: Mapping[str, Sequence[str]],
-        answer: str,
-        tracker: Tracker | None,
-        template: str = "auto",
+        tracker: Tracker | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.segmenter = segmenter
         self.questions = questions
-        self.answer = answer
         self.tracker = tracker
-        self.template = template
+        self.options = options or {}
         self._asked: str | None = None
         self._replies: dict[str, Reply] = {}
 
@@ -156,7 +155,7 @@ class VideoAsker:
 
         with closing(VideoSession(video, self.segmenter, self.tracker)) as session:
             try:
-                return dict(zip(texts, session.segment(texts, self.template, self.answer).results, strict=True))
+                return dict(zip(texts, session.segment(texts, **self.options).results, strict=True))
             except ConfigError as error:  # one of the questions cannot be asked; the others need not suffer
                 if len(texts) == 1:
                     return {texts[0]: error}

@@ -1,7 +1,6 @@
 """One small file per expression, `<folder>/<video>/<exp_id>.json`: what was predicted, or why nothing was.
 
-    {"query": str, "text": what the model said, "size": [H, W], "notes": {...},
-     "objects": [{"obj_id": int, "rle_T": [COCO's compressed counts, one str per frame], "scores_T": [0 ... 1, one per frame]}]}
+    {"size": [H, W], and what `exports.prediction_json.result_to_json` makes of a result: query, text, notes, objects}
     {"error": str}
 
 A file appears when it is complete, so an evaluation that was stopped goes on after the last one. Names come from the dataset, which has
@@ -14,16 +13,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from saymask.datasets.coco_rle import read_rle
 from saymask.errors import DataError, SaymaskError
 from saymask.evaluation.predictors import sample_name
-from saymask.records import Masklet, Prediction, QueryResult
+from saymask.exports.prediction_json import result_from_json, result_to_json
+from saymask.records import Prediction, QueryResult
 from saymask.samples import Sample
 from saymask.storage.atomic import replaced_file
-
-_SCORE_DECIMALS = 4
 
 
 class PredictionFiles:
@@ -43,7 +38,7 @@ class PredictionFiles:
         if "error" in content:
             raise DataError(content["error"])
         try:
-            result = _to_result(content)
+            result = result_from_json(content, content["size"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: not a prediction ({error}); delete it and predict it again with --resume") from None
         _require_fit(result, sample, path)
@@ -66,20 +61,8 @@ class PredictionFiles:
         Raises:
             VideoError: the disk refuses.
         """
-        # Here and not above: whoever trains needs no library for COCO's format.
-        from saymask.video.masks import rle_to_coco
-
         (result,) = prediction.results
-        objects = [
-            {
-                "obj_id": masklet.obj_id,
-                "rle_T": [rle_to_coco(rle)["counts"] for rle in masklet.rle_T],
-                "scores_T": [round(float(score), _SCORE_DECIMALS) for score in masklet.frame_scores_T],
-            }
-            for masklet in result.masklets
-        ]
-        size = [sample.video.height, sample.video.width]
-        content = {"query": result.query, "text": result.text, "size": size, "notes": dict(result.notes), "objects": objects}
+        content = {"size": [sample.video.height, sample.video.width], **result_to_json(result)}
         self._write(sample_name(sample), content)
 
     def write_failure(self, name: str, error: SaymaskError) -> None:
@@ -103,14 +86,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, not a prediction; delete it and predict it again with --resume")
     return content
-
-
-def _to_result(content: dict[str, Any]) -> QueryResult:
-    masklets = []
-    for entry in content["objects"]:
-        rle_T = tuple(read_rle({"size": content["size"], "counts": counts}) for counts in entry["rle_T"])
-        masklets.append(Masklet(entry["obj_id"], rle_T, np.array(entry["scores_T"], dtype=np.float32)))
-    return QueryResult(content["query"], content["text"], tuple(masklets), content["notes"])
 
 
 def _require_fit(result: QueryResult, sample: Sample, path: Path) -> None:

@@ -1,21 +1,100 @@
-"""What a method family is to the rest of the package: three protocols and the records that pass between them.
+"""What a method family is to the rest of the package: the protocols it fulfils and the records that pass between them.
 
-A family is an `XModel(PreTrainedModel)` whose `forward(**batch)` is the only way to a loss, an `XProcessor` that owns tokenizer,
-templates and both `to_batch` (training) and `to_inputs` (inference), and a thin `XSegmenter(model, processor)` that fulfils `Segmenter`.
+    queries ─ Segmenter.reason ─ Answer ─ ObjectAnswer ... ─┬─ PromptDecoder.decode, frame by frame
+                                                            └─ reference masks ─ tracker
+
+A family is described by a `Family` (`models/family.py`). One with a network has an `XModel(PreTrainedModel)` whose `forward(**batch)` is
+the only way to a loss, an `XProcessor` that owns tokenizer, wording and both `to_batch` (training) and `to_inputs` (inference), and a thin
+`XSegmenter(model, processor)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
 from torch import Tensor
 
+from saymask.config import Config
+from saymask.lookup import suggest
+from saymask.models.family import Family
 from saymask.records import Video
+from saymask.runtime import Runtime
 from saymask.video.transforms import Geometry
+
+
+class Options(Config):
+    """How queries are asked; a family derives its own with its defaults, templates and further options.
+
+    Args:
+        answer: "forced" gives the answer, so there is always an object; "generate" lets the model write it, and perhaps refuse.
+        template: how a query is worded, one of `templates`.
+    """
+
+    templates: ClassVar[tuple[str, ...]] = ("auto",)
+
+    answer: Literal["forced", "generate"] = "forced"
+    template: str = "auto"
+
+    @field_validator("template")
+    @classmethod
+    def _template_is_known(cls, template: str) -> str:
+        if template not in cls.templates:
+            raise ValueError(f"unknown template; {suggest(template, list(cls.templates))}")
+        return template
+
+
+@dataclass(frozen=True)
+class ObjectAnswer:
+    """One object of an answer: what steers its masks, or the masks it has already.
+
+    Args:
+        phrase: the words this object answers to; "" = the whole query.
+        presence: how sure the family is that the object is in the video, 0 ... 1, calibrated; None = the family does not say.
+        prompt_KC: K prompt tokens that steer the family's own mask decoder on any frame.
+        frame_prompts: prompt tokens made for one frame each; how they join the common prompt is the family's to say, in `decode`.
+        reference_masks: frame index -> bool mask_HW at video size that the family has already (detectors, agents).
+        reference_frames: frames whose decoded masks a tracker may trust.
+    """
+
+    phrase: str = ""
+    presence: float | None = None
+    prompt_KC: Tensor | None = None
+    frame_prompts: Mapping[int, Tensor] = field(default_factory=dict)
+    reference_masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
+    reference_frames: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a family says to one query.
+
+    Args:
+        text: the answer as text.
+        objects: one per object found; none = "not in this video".
+        notes: votes, scores, chosen frames, cost: shown in the result. Plain JSON values.
+    """
+
+    text: str
+    objects: tuple[ObjectAnswer, ...]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MaskLogits:
+    """Mask logits of a chunk at the decoder's own resolution; full-size logits of many queries would not fit, so they are made in parts."""
+
+    lowres_TNhw: Tensor
+    geometry: Geometry
+
+    def full_size(self, rows: slice | int) -> Tensor:
+        """Logits of some of the chunk's frames at video size -> float32 TNHW, or NHW of one; a pixel is the object's where it is > 0."""
+        return self.geometry.undo(self.lowres_TNhw[rows])
 
 
 class Recallable(Protocol):
@@ -28,54 +107,8 @@ class Recallable(Protocol):
 Made = TypeVar("Made", bound=Recallable)
 
 
-@dataclass(frozen=True)
-class MaskLogits:
-    """Mask logits of a chunk at the decoder's own resolution, enlarged frame by frame: those of many queries at video size are big."""
-
-    lowres_TNhw: Tensor
-    geometry: Geometry
-
-    def full_size(self, row: int) -> Tensor:
-        """Logits of the chunk's frame `row` at video size -> float32 NHW; a pixel belongs to the mask where its logit is > 0."""
-        return self.geometry.undo(self.lowres_TNhw[row])
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the language side of a family says to one query.
-
-    Args:
-        text: the answer as text.
-        phrases: the noun phrases masks belong to, one per object.
-        prompts_NKC: N objects, K prompt tokens each, valid on every frame.
-        frame_prompts: prompts_NKC made for one frame each; any other frame is steered by those of the nearest. Empty = none are.
-        own_frames: frames the family can segment itself; None = every frame.
-        reference_frames: frames whose masks a tracker may trust.
-        notes: chosen frames, votes, scores: shown in the result.
-    """
-
-    text: str
-    phrases: tuple[str, ...]
-    prompts_NKC: Tensor
-    reference_frames: tuple[int, ...]
-    own_frames: tuple[int, ...] | None = None
-    frame_prompts: Mapping[int, Tensor] = field(default_factory=dict)
-    notes: Mapping[str, Any] = field(default_factory=dict)
-
-    def prompts_on(self, frame_idx: int) -> Tensor:
-        """The prompts that steer the mask decoder on a frame, prompts_NKC."""
-        if not self.frame_prompts:
-            return self.prompts_NKC
-        return self.frame_prompts[min(self.frame_prompts, key=lambda i: abs(i - frame_idx))]
-
-    def of_objects(self, rows: Sequence[int]) -> Answer:
-        """The same answer with these of its objects alone."""
-        frame_prompts = {i: prompts_NKC[rows] for i, prompts_NKC in self.frame_prompts.items()}
-        return replace(self, prompts_NKC=self.prompts_NKC[rows], frame_prompts=frame_prompts)
-
-
 class VideoView(Protocol):
-    """A video as a family sees it; the session implements it and owns every cache."""
+    """A video as a family sees it; the session implements it and owns every cache, all under one byte budget."""
 
     video: Video
     budget_bytes: int
@@ -85,12 +118,12 @@ class VideoView(Protocol):
         """uint8 frames_THWC."""
         ...
 
-    def vision_tokens(self, frame_idx: Sequence[int]) -> Tensor:
-        """Projected tokens of the vision tower, tokens_TPE, cached per frame."""
+    def image_features(self, frame_idx: Sequence[int]) -> Tensor:
+        """features_TChw of the family's `encode_image`, cached per frame."""
         ...
 
-    def image_features(self, frame_idx: Sequence[int]) -> Tensor:
-        """Mask encoder's features_TChw, cached per frame within the session's budget."""
+    def recall_frames(self, key: Hashable, frame_idx: Sequence[int], encode: Callable[[np.ndarray], Tensor]) -> Tensor:
+        """What `encode` makes of each frame, T...: it gets uint8 frames_THWC, a chunk at a time, of those frames that are not kept."""
         ...
 
     def recall(self, key: Hashable, make: Callable[[], Made]) -> Made:
@@ -99,30 +132,24 @@ class VideoView(Protocol):
 
 
 class Segmenter(Protocol):
-    """A loaded family, ready to answer."""
+    """A loaded model of a family, ready to answer."""
 
+    family: Family
     name: str
     weights_files: tuple[Path, ...]
     """Where the weights were read from, for reports; empty for a model that was built in memory."""
 
-    def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
-        """uint8 frames -> tokens_TPE; what `VideoView.vision_tokens` caches."""
-        ...
+    def reason(self, view: VideoView, queries: Sequence[str], options: Any) -> list[Answer]:
+        """Answer every query; may look at any frame. Choice of frames and its one retry happen here.
 
-    def encode_image(self, frames_THWC: np.ndarray) -> Tensor:
-        """uint8 frames -> features_TChw; what `VideoView.image_features` caches."""
-        ...
-
-    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> list[Answer]:
-        """Answer every query, with the answer given ("forced") or in the model's own words ("generate"); may look at any frame.
+        Args:
+            view: the video.
+            queries: what to find.
+            options: an instance of the family's `Options`.
 
         Raises:
-            ConfigError: an unknown template or answer mode.
+            ConfigError: a query that cannot be asked.
         """
-        ...
-
-    def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
-        """Masks of all answers' objects (in order) on the frames `frame_idx`, whose features are given; never looks at other frames."""
         ...
 
     def notice(self, video: Video) -> str | None:
@@ -131,4 +158,44 @@ class Segmenter(Protocol):
 
     def unknown_words(self, query: str) -> list[str]:
         """Words of the query that the model has never seen in training, where it knows its lexicon."""
+        ...
+
+
+class PromptDecoder(Protocol):
+    """What a family with a mask decoder of its own has beside `Segmenter`."""
+
+    def encode_image(self, frames_THWC: np.ndarray) -> Tensor:
+        """uint8 frames -> features_TChw; what `VideoView.image_features` caches."""
+        ...
+
+    def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
+        """Masks of all answers' objects (in order) on the frames `frame_idx`, whose features are given; never looks at other frames."""
+        ...
+
+
+TOWER_OPTION = "--vision-tower DIR (in Python: vision_tower=DIR)"
+"""How a user gives the folder of a vision tower that a published layout leaves out."""
+
+
+class Release(Protocol):
+    """The layout in which a family's authors published their weights."""
+
+    def recognises(self, values: Mapping[str, Any]) -> bool:
+        """Whether a `config.json` with these values is one of this layout."""
+        ...
+
+    def load(self, folder: Path, runtime: Runtime, name: str, vision_tower: Path | None) -> Segmenter:
+        """Load a folder.
+
+        Raises:
+            CheckpointError: a file is absent or damaged, or tensors do not fit.
+        """
+        ...
+
+    def load_hub(self, repo_id: str, runtime: Runtime, name: str, vision_tower: Path | None) -> Segmenter:
+        """Fetch a repository `owner/name` of the hub, or find it in its cache, and load it.
+
+        Raises:
+            CheckpointError: the hub cannot be reached or refuses; says what would have been fetched, how large, from where.
+        """
         ...

@@ -1,12 +1,11 @@
 """From a name, a folder or a repository to a loaded model, and back to a folder. Strict: every tensor is used, every parameter filled.
 
-A saved model is a folder: `config.json`, `model.safetensors`, the tokenizer's files and, for published weights, a model card. Folders in
-the released layout go to `release_loading`, repositories of the hub to `release_download`. No code from a file is ever run.
+A saved model is a folder: `config.json`, `model.safetensors`, the tokenizer's files and, for published weights, a model card. `config.json`
+says which family it belongs to; a family with a published layout reads that itself (`Family.release`). No code from a file is ever run.
 """
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,17 @@ from safetensors import SafetensorError
 from transformers import AutoTokenizer
 
 from saymask.errors import CheckpointError, ConfigError, UnknownName
-from saymask.lookup import MODELS, resolve, suggest
+from saymask.lookup import families, resolve, suggest, table
 from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
-from saymask.models.base import Segmenter
+from saymask.models.base import TOWER_OPTION, Release, Segmenter
+from saymask.models.family import Family
 from saymask.models.parts.auxiliary import AUX_PREFIX
 from saymask.models.placement import language_quantisation, place
-from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.release_download import load_hub
-from saymask.models.videolisa.release_loading import TOWER_OPTION, is_release, load_release
-from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
-from saymask.storage.hub import HUB_ID
+from saymask.storage.hub import HUB_ID, fetch_config
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
+from saymask.storage.weight_files import read_json, read_shapes
 
 COPY_AGAIN = "copy the model folder again"
 
@@ -50,28 +46,52 @@ def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_
     """
     runtime = runtime or Runtime.choose()
     name, folder, tower = str(name_or_path), Path(name_or_path), Path(vision_tower) if vision_tower else None
-    if name in MODELS and tower is None:
+    models = table("model")
+    if name in models and tower is None:
         return resolve(name, "model")(runtime)
     if is_adapter(folder):
         raise ConfigError(f"{folder}: an adapter, which needs its base model; give both: -m {read_adapter(folder).base}+{folder}")
     if "+" in name and not folder.exists():
         return load_adapted(*_split_adapter(name), runtime, tower)
-    if is_release(folder):
-        return load_release(folder, runtime, folder.name, tower)
     if not folder.exists() and HUB_ID.fullmatch(name):
-        return load_hub(name, runtime, name, tower)
+        config = fetch_config(name)
+        return _release_of(read_json(config), f"{name} on the hub").load_hub(name, runtime, name, tower)
+    if folder.is_dir() and (release := _find_release(folder)):
+        return release.load(folder, runtime, folder.name, tower)
     if tower is not None:
         raise ConfigError(f"{TOWER_OPTION} goes with a folder or repository of released weights; {name!r} is neither")
     if not folder.is_dir():
-        raise UnknownName(f"unknown model {name!r} (and no such folder); {suggest(name, MODELS)}")
+        raise UnknownName(f"unknown model {name!r} (and no such folder); {suggest(name, models)}")
     return load_folder(folder, runtime, name=folder.name)
 
 
-def load_adapted(base: str, adapter: Path, runtime: Runtime, vision_tower: Path | None = None) -> VideoLisaSegmenter:
+def _releases() -> list[Release]:
+    """The published layouts that some family reads."""
+    return [family.load("release")() for family in families().values() if family.release]
+
+
+def _find_release(folder: Path) -> Release | None:
+    """The published layout a folder is in; None for ours and for one that is damaged, of which its loader says what is wrong."""
+    try:
+        values = read_json(folder / "config.json")
+    except CheckpointError:
+        return None
+    return next((release for release in _releases() if release.recognises(values)), None)
+
+
+def _release_of(values: dict[str, Any], source: str) -> Release:
+    """The published layout of a repository."""
+    found = next((release for release in _releases() if release.recognises(values)), None)
+    if found is None:
+        raise CheckpointError(f"{source}: model_type {values.get('model_type')!r} is of no family that saymask reads from the hub")
+    return found
+
+
+def load_adapted(base: str, adapter: Path, runtime: Runtime, vision_tower: Path | None = None) -> Segmenter:
     """Load a model, add an adapter to its weights, and place it.
 
     Raises:
-        ConfigError: quantisation, which reads whole models only, or a base of another family.
+        ConfigError: quantisation, which reads whole models only, or a base of a family that has no parts to adapt.
         CheckpointError: the adapter was trained on another model, or does not fit.
     """
     if runtime.quantization_config is not None:
@@ -79,11 +99,8 @@ def load_adapted(base: str, adapter: Path, runtime: Runtime, vision_tower: Path 
             f"{adapter}: quantisation reads a merged model; write one with `saymask convert {base}+{adapter} DST`, then load DST"
         )
     # Weights that are spread over devices cannot be added to, so the whole is put together in main memory first.
-    loaded = load_model(base, Runtime("cpu", runtime.dtype), vision_tower)
-    if not isinstance(loaded, VideoLisaSegmenter):
-        raise ConfigError(f"{base}: adapters belong to VideoLISA models, and this is none")
-    merged = merge_adapter(loaded, adapter)
-    place(merged.model, runtime)
+    merged = merge_adapter(require_network(load_model(base, Runtime("cpu", runtime.dtype), vision_tower), "an adapter belongs to"), adapter)
+    place(merged.model, runtime, merged.family.language_model)
     return merged
 
 
@@ -109,8 +126,40 @@ def bundled_folder(name: str) -> Path:
     return Path(str(files("saymask") / "weights" / name))
 
 
-def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter:
-    """Read a VideoLISA model in our layout.
+def assemble(language: Path, tower: Path, mask_model: Path, runtime: Runtime) -> Any:
+    """Put published parts together as an untrained model, of the family whose training begins with such a language model.
+
+    Args:
+        language, tower, mask_model: folders of the language model, the vision tower and Segment Anything.
+        runtime: device and dtype.
+
+    Raises:
+        CheckpointError: a file is absent or damaged, or no family begins with such parts.
+    """
+    values = read_json(language / "config.json")
+    for family in families().values():
+        if family.start_point and family.load("release")().recognises(values):
+            return family.load("start_point")(language, tower, mask_model, runtime)
+    raise CheckpointError(f"{language}: model_type {values.get('model_type')!r} is what no family's training begins with")
+
+
+def require_network(segmenter: Segmenter, purpose: str) -> Any:
+    """The segmenter, which then has `model` and `processor`: a network of ours.
+
+    Args:
+        segmenter: any.
+        purpose: the beginning of the error: "adapters belong to", "an adapter belongs to" …
+
+    Raises:
+        ConfigError: its family has no network of ours.
+    """
+    if not segmenter.family.model:
+        raise ConfigError(f"{segmenter.name}: {purpose} a trainable network, and family {segmenter.family.name!r} has none")
+    return segmenter
+
+
+def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
+    """Read a model in our layout.
 
     Raises:
         CheckpointError: a file is missing, the family is unknown, or tensors are missing, unexpected or of the wrong shape.
@@ -118,24 +167,20 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
     for file in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / file).is_file():
             raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and tokenizer.json")
-    try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{folder}/config.json: not valid JSON ({error}); {COPY_AGAIN}") from None
-    family = values.get("model_type") if isinstance(values, dict) else None
-    if family != VideoLisaConfig.model_type:
-        raise CheckpointError(
-            f"{folder}/config.json: model_type {family!r} is not a saymask model; expected {VideoLisaConfig.model_type!r}"
-        )
-    quantisation = language_quantisation(runtime)
+    family = _family_of(folder)
+    quantisation: dict[str, Any] = {}
+    if runtime.quantization_config is not None:
+        parts = {name.split(".")[0] for name in read_shapes(folder / "model.safetensors")}
+        quantisation = language_quantisation(runtime, family.language_model, parts)
     with quiet_transformers():
         try:
-            loaded: Any = VideoLisaModel.from_pretrained(
+            loaded: Any = family.load("model").from_pretrained(
                 folder,
                 dtype=runtime.torch_dtype or "auto",
                 output_loading_info=True,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
+                trust_remote_code=False,
                 **quantisation,
             )
         except SafetensorError as error:
@@ -145,31 +190,47 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> VideoLisaSegmenter
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{folder}/config.json: no model can be built from it ({error}); {COPY_AGAIN}") from None
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
             raise CheckpointError(f"{folder}/tokenizer.json: cannot be read ({error!r}); {COPY_AGAIN}") from None
     model, info = loaded
     raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
     try:
-        processor = VideoLisaProcessor(tokenizer, model.config)
+        processor = family.load("processor")(tokenizer, model.config)
     except ValueError as error:
         raise CheckpointError(f"{folder}: {error}; {COPY_AGAIN}") from None
     if not quantisation:  # which has placed it already
-        model = place(model, runtime)
-    return VideoLisaSegmenter(model, processor, name, [folder / "model.safetensors"])
+        model = place(model, runtime, family.language_model)
+    return family.load("segmenter")(model, processor, name, [folder / "model.safetensors"])
 
 
-def save_model(model: VideoLisaModel, processor: VideoLisaProcessor, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+def _family_of(folder: Path) -> Family:
+    """The family whose layout of ours a folder is in."""
+    model_type = read_json(folder / "config.json").get("model_type")
+    by_type = {family.model_type: family for family in families().values() if family.model_type}
+    if model_type not in by_type:
+        raise CheckpointError(
+            f"{folder}/config.json: model_type {model_type!r} is not a saymask model; {suggest(str(model_type), by_type)}"
+        )
+    return by_type[model_type]
+
+
+def save_model(model: Any, processor: Any, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
     """Write a model as `load_model` reads it: auxiliary heads left out, every tensor in `dtype`.
 
     A model that is in the folder already is replaced only when the new one is complete.
+
+    Args:
+        model: a `PreTrainedModel` of a family; its configuration says how the model is without what only training needs.
+        processor: its tokenizer is saved beside it.
+        folder: where to.
+        dtype: of every tensor.
     """
     state = {key: value.to(dtype) for key, value in model.state_dict().items() if not key.startswith(AUX_PREFIX)}
-    config = VideoLisaConfig.from_dict({**model.config.to_dict(), "aux_loss_weight": 0.0})
     with init_empty_weights():
-        plain = VideoLisaModel(config)
+        plain = type(model)(model.config.without_training_aids())
     plain.load_state_dict(state, assign=True)
-    plain.language_model.tie_weights()  # what is shared is written once
+    plain.tie_weights()  # what is shared is written once
     with replaced_folder(folder) as draft, quiet_transformers():
         plain.save_pretrained(draft)
         processor.tokenizer.save_pretrained(draft)

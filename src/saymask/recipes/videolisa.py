@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from saymask.training.config import OptimConfig, Phase, ToyDataConfig, ValidationConfig, VideoLisaToyConfig
+from saymask.training.config import OptimConfig, ValidationConfig
+from saymask.training.tasks.questions_config import Phase, QuestionsConfig, ToyDataConfig
 
 TOY_MODEL: dict[str, Any] = {
     "text_config": {
@@ -66,7 +67,7 @@ TOY_MODEL: dict[str, Any] = {
 }
 
 
-def videolisa_toy() -> VideoLisaToyConfig:
+def videolisa_toy() -> QuestionsConfig:
     """The bundled model: VideoLISA (2409.19603) with toy numbers, from scratch on drawn scenes.
 
     Command: `saymask train videolisa_toy -o runs/toy`. Figures and cost: the model card in `src/saymask/weights/toy`.
@@ -74,25 +75,27 @@ def videolisa_toy() -> VideoLisaToyConfig:
     """
     words = {"attribute": 4, "knowledge": 1, "plural": 1, "absent": 1, "spatial": 1, "motion": 1, "compare": 0.5, "event": 0.5}
     everything = {"attribute": 1.5, "knowledge": 1, "plural": 1, "absent": 1, "spatial": 2, "motion": 2, "compare": 1, "event": 1}
-    return VideoLisaToyConfig(
+    return QuestionsConfig(
+        family="videolisa",
         model=TOY_MODEL,
         data=ToyDataConfig(phases=(Phase(until=0.3, mix=words), Phase(until=1, mix=everything))),
         optim=OptimConfig(lr=1.5e-3),
         steps=4000,
         batch_size=32,
-        num_supervised=1,
+        processor={"num_supervised": 1, "clips": "jittered"},
         workers=1,
         validation=ValidationConfig(dataset="toyworld", split="val", limit=80),
     )
 
 
-def videolisa_toy_more() -> VideoLisaToyConfig:
+def videolisa_toy_more() -> QuestionsConfig:
     """The bundled model's second stage: a finished `videolisa_toy` goes on, with a fourth dense frame and more of what it finds hard.
 
     Command: `saymask train videolisa_toy_more init_from=runs/toy/model -o runs/toy-more`. Figures and cost: the model card.
     """
     lagging = {"attribute": 1, "knowledge": 1, "plural": 1, "absent": 1.5, "spatial": 2, "motion": 2, "compare": 1.5, "event": 2.5}
-    return VideoLisaToyConfig(
+    return QuestionsConfig(
+        family="videolisa",
         model={**TOY_MODEL, "num_dense": 4},
         data=ToyDataConfig(phases=(Phase(until=1, mix=lagging),)),
         init_from="runs/toy/model",
@@ -100,26 +103,27 @@ def videolisa_toy_more() -> VideoLisaToyConfig:
         seed=1,
         steps=4000,
         batch_size=32,
-        num_supervised=1,
+        processor={"num_supervised": 1, "clips": "jittered"},
         workers=1,
         save_every=250,
     )
 
 
-def videolisa_toy_ablation() -> VideoLisaToyConfig:
+def videolisa_toy_ablation() -> QuestionsConfig:
     """What every variant of `docs/ablations.md` is given: the bundled model goes on with the same samples, with the variant's switches.
 
     Command: `python bench/ablations.py runs/ablations`. More than half of the questions are about motion and events, where the choices
     of the paper (2409.19603, Tables 5, 6, 8 to 10) should matter.
     """
     timely = {"motion": 3, "event": 3, "attribute": 1, "spatial": 1, "compare": 1, "knowledge": 0.5, "plural": 0.5, "absent": 0.5}
-    return VideoLisaToyConfig(
+    return QuestionsConfig(
+        family="videolisa",
         model={**TOY_MODEL, "num_dense": 4},
         data=ToyDataConfig(phases=(Phase(until=1, mix=timely),)),
         init_from="toy",
         optim=OptimConfig(lr=7e-4, warmup_steps=50),
         steps=700,
         batch_size=32,
-        num_supervised=1,
+        processor={"num_supervised": 1, "clips": "jittered"},
         workers=1,
     )

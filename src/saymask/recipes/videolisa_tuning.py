@@ -5,10 +5,10 @@ from __future__ import annotations
 from saymask.datasets.mixture import videolisa_mixture
 from saymask.models.adapters import LoraConfig
 from saymask.training.config import OptimConfig
-from saymask.training.tasks.tuning_config import VideoLisaTuningConfig
+from saymask.training.tasks.tuning_config import TuningConfig
 
 
-def videolisa_phi3() -> VideoLisaTuningConfig:
+def videolisa_phi3() -> TuningConfig:
     """The paper's training of VideoLISA-3.8B (2409.19603): LoRA on Phi-3's fused qkv, embeddings, head, mask decoder and projector whole.
 
     Command, with the start points downloaded (docs/finetune.md):
@@ -18,12 +18,12 @@ def videolisa_phi3() -> VideoLisaTuningConfig:
     Ref-DAVIS17 (Table 1), 42.3 on MeViS valid (Table 2), 45.1 on ReasonVOS (Table 3); gIoU 61.4 on ReasonSeg val (Table 4).
     The numbers of frames (32 sparse, 4 dense) and the weights of the losses (1, 2, 0.5) are those of the base's configuration.
     """
-    return VideoLisaTuningConfig(
+    return TuningConfig(
         base="start",
         train_parts=("lora", "embeddings", "lm_head", "mask_decoder", "prompt_projector"),
         lora=LoraConfig(targets=("qkv_proj",), rank=8, alpha=16, dropout=0.05),
         data=videolisa_mixture(),
-        clips="refer",
+        processor={"num_supervised": None, "clips": "refer"},
         frozen_dtype="bfloat16",
         optim=OptimConfig(lr=3e-4, betas=(0.9, 0.95), weight_decay=0, warmup_steps=100, schedule="linear", final_lr_share=0, clip_norm=1.0),
         steps=6000,
@@ -35,7 +35,7 @@ def videolisa_phi3() -> VideoLisaTuningConfig:
     )
 
 
-def finetune() -> VideoLisaTuningConfig:
+def finetune() -> TuningConfig:
     """Your own words and videos taught to a model: an adapter of LoRA matrices, prompt projector and mask decoder.
 
     Command: `saymask train finetune data.root=DIR -o runs/mine`, then `-m toy+runs/mine/model`. The rates suit the bundled toy; for the
@@ -43,9 +43,10 @@ def finetune() -> VideoLisaTuningConfig:
     Paper: LoRA (2106.09685), with VideoLISA's numbers. Cost and expected result, with the toy and six clips of one new word: 42 seconds of
     one CPU core with its measuring, J 22.5 -> 62.4 on 16 held-out clips (`pytest -s -m slow tests/training/test_new_word.py`).
     """
-    return VideoLisaTuningConfig(
+    return TuningConfig(
         base="toy",
         train_parts=("lora", "prompt_projector", "mask_decoder"),
+        processor={"num_supervised": None, "clips": "jittered"},
         optim=OptimConfig(lr=1e-3, betas=(0.9, 0.95), weight_decay=0, warmup_steps=10, schedule="linear", final_lr_share=0),
         steps=100,
         batch_size=6,

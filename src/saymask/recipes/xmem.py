@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from saymask.training.config import OptimConfig, XMemToyConfig
+from saymask.training.config import OptimConfig
+from saymask.training.tasks.xmem_toy_config import XMemToyConfig
 
 TOY_MODEL: dict[str, Any] = {
     "key_dim": 32,

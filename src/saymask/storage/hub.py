@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HFValidationError, HTTPError
 
@@ -74,6 +74,19 @@ def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
         except (OSError, HTTPError, HFValidationError) as error:
             raise CheckpointError("\n".join([*_unreachable(absent, error), way_without])) from None
     return [folder for folder in folders.values() if folder is not None]
+
+
+def fetch_config(repo_id: str) -> Path:
+    """A repository's `config.json`, which says what kind of model it holds, downloaded if it is not on this disk.
+
+    Raises:
+        CheckpointError: the hub cannot be reached or refuses, or there is no such file.
+    """
+    try:
+        return Path(hf_hub_download(repo_id, "config.json"))
+    except (OSError, HTTPError, HFValidationError) as error:
+        lines = _unreachable([HubRepo(repo_id)], error)
+        raise CheckpointError("\n".join([*lines, "with a copy of it on disk: give its folder as the model"])) from None
 
 
 def _notice(sizes: Mapping[str, int]) -> str:

@@ -1,18 +1,19 @@
 """What a training run is: frozen numbers, saved beside the weights they produced.
 
-`TrainConfig` holds what every run has; a subclass adds one family's model and data, and builds its `Task`. `kind` stands in the saved file
-and says which subclass that is.
+`TrainConfig` holds what every run has; a subclass beside its task (`training/tasks/`) adds that one's model and data. `kind` stands in the
+saved file and is the task's name in `lookup.TASKS`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from saymask.config import Config
 from saymask.errors import ConfigError
+from saymask.lookup import resolve
 
 if TYPE_CHECKING:
     from saymask.training.task import Task
@@ -52,7 +53,7 @@ class TrainConfig(Config):
     """One training run: what the loop needs, whatever it trains.
 
     Args:
-        kind: name of the subclass in saved files.
+        kind: the task, a name of `lookup.TASKS`; it also tells the subclasses apart in saved files.
         steps: of the optimiser.
         batch_size: samples that go through the network together, a micro-batch.
         micro_batches: of one step; their gradients are averaged. The processes of a run share them, each does its part one after the
@@ -93,135 +94,7 @@ class TrainConfig(Config):
         Raises:
             ConfigError: numbers nothing can be built from.
         """
-        raise NotImplementedError(f"{type(self).__name__} builds no task")
-
-
-IMAGE_FAMILIES = ("attribute", "spatial", "knowledge", "plural", "absent")
-"""Families that can be asked about a still."""
-
-
-class Phase(Config):
-    """A share of the run with its own mix of query families (relative weights)."""
-
-    until: float = Field(gt=0, le=1)
-    mix: dict[str, float]
-
-
-class ToyDataConfig(Config):
-    """Drawn clips: `size` pixels square, mixed as the phase of the step says.
-
-    `image_share` of the batches are stills: one frame of each video, and of the questions those that one frame can answer.
-    """
-
-    size: int = Field(default=128, ge=32)
-    phases: tuple[Phase, ...]
-    image_share: float = Field(default=0.0, ge=0, le=1)
-
-    @field_validator("phases")
-    @classmethod
-    def _phases_cover_the_run(cls, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
-        ends = [phase.until for phase in phases]
-        if not ends or ends != sorted(ends) or ends[-1] != 1:
-            raise ValueError(f"phases must end in rising order, the last at 1.0, got {ends}")
-        return phases
-
-    @model_validator(mode="after")
-    def _stills_have_questions(self) -> Self:
-        for phase in self.phases:
-            if self.image_share and not any(phase.mix.get(family) for family in IMAGE_FAMILIES):
-                families = ", ".join(IMAGE_FAMILIES)
-                raise ValueError(
-                    f"image_share = {self.image_share}: no family of the mix can be asked about a still; add one of {families}"
-                )
-        return self
-
-    def mix(self, step: int, steps: int) -> dict[str, float]:
-        """The mix in force at `step` of `steps`."""
-        return next(phase.mix for phase in self.phases if step < phase.until * steps)
-
-
-class VideoLisaToyConfig(TrainConfig):
-    """VideoLISA on drawn clips.
-
-    Args:
-        model: keyword arguments of `VideoLisaConfig`; the tokenizer's numbers are filled in by the run.
-        init_from: name or folder of a model whose weights and tokenizer the run begins with; None = random weights, a new tokenizer.
-        num_supervised: frames per clip with a mask loss; None = the D dense frames, as in the paper.
-    """
-
-    kind: Literal["videolisa_toy"] = "videolisa_toy"
-    model: dict[str, Any]
-    data: ToyDataConfig
-    init_from: str | None = None
-    vocab_size: int = Field(default=640, gt=300)
-    tokenizer_sentences: int = Field(default=8000, gt=0)
-    num_supervised: int | None = Field(default=None, ge=1)
-
-    def task(self) -> Task:
-        from saymask.training.tasks.videolisa_toy import build
-
-        return build(self)
-
-
-class ClipConfig(Config):
-    """Training clips of a tracker: a few frames of one drawn video, some of its things as objects.
-
-    The gap between neighbouring frames is drawn anew for every batch, from 1 to a bound that grows to `max_gap` over the run's first half.
-
-    Args:
-        size: side of the drawn frames in pixels.
-        crop: side of the square cut out of them, at a place drawn anew for every batch; the network sees it enlarged as it would see a
-            whole frame.
-        num_frames: T; the first frame's masks are given.
-        max_objects: a clip follows 1 to so many things.
-        min_pixels: what a thing shows on the first frame, if it is to be followed.
-    """
-
-    size: int = Field(default=128, ge=32)
-    crop: int = Field(default=80, ge=32)
-    num_frames: int = Field(default=4, ge=2)
-    max_gap: int = Field(default=5, ge=1)
-    max_objects: int = Field(default=3, ge=1)
-    min_pixels: int = Field(default=40, ge=1)
-
-    @model_validator(mode="after")
-    def _crop_is_inside(self) -> Self:
-        if self.crop > self.size:
-            raise ValueError(f"crop = {self.crop} must not exceed size = {self.size}")
-        return self
-
-
-class BootstrapConfig(Config):
-    """Share of the pixels that the cross-entropy counts: all at first, from `start` to `end` of the run falling to the hardest `share`."""
-
-    start: float = Field(default=0.2, ge=0, le=1)
-    end: float = Field(default=0.7, ge=0, le=1)
-    share: float = Field(default=0.15, gt=0, le=1)
-
-    @model_validator(mode="after")
-    def _falls_over_a_span(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError(f"start = {self.start} must lie before end = {self.end}")
-        return self
-
-    def keep_share(self, progress: float) -> float:
-        """The share in force at `progress` (0 ... 1) of the run."""
-        fallen = min(max((progress - self.start) / (self.end - self.start), 0.0), 1.0)
-        return 1.0 + fallen * (self.share - 1.0)
-
-
-class XMemToyConfig(TrainConfig):
-    """XMem on drawn clips; `model` holds keyword arguments of `XMemConfig`."""
-
-    kind: Literal["xmem_toy"] = "xmem_toy"
-    model: dict[str, Any]
-    data: ClipConfig = ClipConfig()
-    bootstrap: BootstrapConfig = BootstrapConfig()
-
-    def task(self) -> Task:
-        from saymask.training.tasks.xmem_toy import build
-
-        return build(self)
+        return resolve(self.kind, "task")(self)
 
 
 class _Kind(Config, extra="ignore"):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from saymask.models.videolisa.prompts import SEG_TOKEN
+from saymask.models.parts.chat import SEG_TOKEN
 
 PAD_TOKEN = "<pad>"
 CHAT_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import av
 import numpy as np
@@ -129,6 +130,9 @@ class Decoder:
         if self._container is not None:
             self._container.close()
         self._container, self._frames, self._next_idx, self._failure = None, iter(()), 0, ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Decoder, (self._path.absolute(), self._limits, self._index)  # a copy opens the file anew
 
     def __del__(self) -> None:
         self.close()  # at once: left to itself, PyAV's container waits for the cycle collector

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def open_image(path: Path, limits: ReadLimits) -> Video:
         width=width,
         timestamps_T=np.zeros(1),
         duration=1 / _FOLDER_FPS,
-        read=lambda frame_idx: np.repeat(_decode(path)[None], len(frame_idx), axis=0),
+        read=ImageFrames((path,), (height, width)),
         frame_names=(path.stem,),
     )
 
@@ -90,12 +91,6 @@ def open_frames(folder: Path, limits: ReadLimits) -> Video:
         if twin is not path:
             raise VideoError(f"{path}: {twin.name} has the same name; frames need names of their own, so rename or remove one")
 
-    def read(frame_idx: Sequence[int]) -> np.ndarray:
-        frames_THWC = np.empty((len(frame_idx), height, width, 3), dtype=np.uint8)
-        for row, index in enumerate(frame_idx):
-            frames_THWC[row] = _decode(paths[index])
-        return frames_THWC
-
     return Video(
         name=folder.resolve().name,
         source=str(folder),
@@ -103,9 +98,24 @@ def open_frames(folder: Path, limits: ReadLimits) -> Video:
         width=width,
         timestamps_T=np.arange(len(paths)) / _FOLDER_FPS,
         duration=len(paths) / _FOLDER_FPS,
-        read=read,
+        read=ImageFrames(tuple(paths), (height, width)),
         frame_names=tuple(path.stem for path in paths),
     )
+
+
+@dataclass(frozen=True)
+class ImageFrames:
+    """Reads images of one (height, width) as frames."""
+
+    paths: tuple[Path, ...] = field(repr=False)
+    size: tuple[int, int]
+
+    def __call__(self, frame_idx: Sequence[int]) -> np.ndarray:
+        wanted = np.asarray(frame_idx, dtype=np.int64)
+        frames_THWC = np.empty((len(wanted), *self.size, 3), dtype=np.uint8)
+        for index in np.unique(wanted).tolist():
+            frames_THWC[wanted == index] = _decode(self.paths[index])
+        return frames_THWC
 
 
 def _shown_size(path: Path, limits: ReadLimits) -> tuple[int, int]:

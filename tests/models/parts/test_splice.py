@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID
 from saymask.models.parts.splice import splice
-from saymask.models.videolisa.prompts import IGNORE_LABEL, IMAGE_TOKEN_ID
 
 IDS = torch.tensor([[7, IMAGE_TOKEN_ID, 8, 9, 0], [7, 8, 8, IMAGE_TOKEN_ID, 9]])
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from saymask.models.parts.chat import IMAGE_TOKEN_ID
 from saymask.models.parts.visual_prefix import VisualPrefix, split_at_video
 from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa.prompts import IMAGE_TOKEN_ID
 
 CHATS = torch.tensor([[7, 8, IMAGE_TOKEN_ID, 9, 10, 5, 11], [7, 8, IMAGE_TOKEN_ID, 12, 5, 0, 0]])
 

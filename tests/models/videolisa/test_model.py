@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from saymask.models.parts.chat import IGNORE_LABEL
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.prompts import IGNORE_LABEL
 from saymask.records import Video
 from saymask.samples import Expression, Regions, Sample
 

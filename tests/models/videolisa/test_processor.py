@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from saymask.errors import DataError
+from saymask.models.parts.chat import IGNORE_LABEL
 from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.prompts import IGNORE_LABEL, TRAINING_EXPLANATORY_REQUESTS
+from saymask.models.videolisa.prompts import TRAINING_EXPLANATORY_REQUESTS
 from saymask.records import Video
 from saymask.samples import Expression, Sample
 from saymask.video.sampling import SparseDense

@@ -16,7 +16,7 @@ from saymask.datasets.own.masks import MaskFinder, MaskSource, find_objects, pla
 from saymask.datasets.own.sentences import SPLITS, Row, Sentences, read_sentences
 from saymask.errors import DataError, SaymaskError, VideoError
 from saymask.lookup import suggest
-from saymask.records import Video
+from saymask.records import ChosenFrames, Video
 from saymask.samples import Expression, Item
 from saymask.video.reader import find_sources, open_source
 
@@ -262,5 +262,5 @@ def _only_frames(video: Video, chosen: Sequence[int]) -> Video:
         timestamps_T=video.timestamps_T[list(chosen)] - start,
         duration=video.duration - float(start),
         frame_names=tuple(video.frame_names[index] for index in chosen),
-        read=lambda frame_idx: video.read([chosen[index] for index in frame_idx]),
+        read=ChosenFrames(video.read, tuple(chosen)),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saymask.models.videolisa.prompts import IGNORE_LABEL, IMAGE_TOKEN_ID
+from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID
 
 
 @dataclass(frozen=True)

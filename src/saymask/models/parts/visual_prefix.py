@@ -15,7 +15,7 @@ from typing import Any, cast
 from torch import Tensor
 from transformers import DynamicCache
 
-from saymask.models.videolisa.prompts import IMAGE_TOKEN_ID
+from saymask.models.parts.chat import IMAGE_TOKEN_ID
 
 
 @dataclass(frozen=True)

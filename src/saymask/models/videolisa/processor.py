@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,25 +16,19 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from saymask.errors import DataError
+from saymask.lookup import suggest
 from saymask.models.parts.auxiliary import RegionTargets
+from saymask.models.parts.chat import IGNORE_LABEL, SEG_TOKEN, answer_labels, encode
 from saymask.models.videolisa.model import VideoLisaConfig
-from saymask.models.videolisa.prompts import (
-    ABSENT_ANSWER,
-    IGNORE_LABEL,
-    SEG_TOKEN,
-    TRAINING_EXPLANATORY_REQUESTS,
-    answer_labels,
-    chat,
-    encode,
-    forced_answer,
-    phrase,
-)
+from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, TRAINING_EXPLANATORY_REQUESTS, chat, forced_answer, phrase
 from saymask.samples import Expression, Sample
-from saymask.video.sampling import ClipSampler, SparseDense, jittered_at_test_slots, sparse_dense
+from saymask.video.sampling import ClipSampler, SparseDense, jittered, jittered_at_test_slots, refer_sparse_dense, sparse_dense
 from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_tower, longest_side
 
 TOWER_MEAN, TOWER_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 MASK_MEAN, MASK_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+CLIP_SAMPLERS: dict[str, ClipSampler] = {"jittered": jittered_at_test_slots, "refer": refer_sparse_dense}
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,8 @@ class VideoLisaProcessor:
         config: the model's numbers.
         num_supervised: frames per clip that get a mask loss in training, drawn from the clip's S frames, or from those with
             a [SEG] of their own; None = the D dense frames (paper).
-        clip_sampler: chooses the frames of training clips.
+        clips: how the frames of training clips are chosen: "jittered", one from each of S equal parts of the video, or "refer", around a
+            start frame, as VideoLISA's authors do.
     """
 
     def __init__(
@@ -73,14 +68,16 @@ class VideoLisaProcessor:
         tokenizer: PreTrainedTokenizerBase,
         config: VideoLisaConfig,
         num_supervised: int | None = None,
-        clip_sampler: ClipSampler = jittered_at_test_slots,
+        clips: str = "jittered",
     ):
         self.tokenizer = tokenizer
         self.config = config
         self.num_supervised = num_supervised
-        self.clip_sampler = clip_sampler
+        if clips not in CLIP_SAMPLERS:
+            raise ValueError(f"unknown clips {clips!r}; {suggest(clips, CLIP_SAMPLERS)}")
+        self.clip_sampler = CLIP_SAMPLERS[clips]
         most = config.num_dense if config.token_per_frame else config.num_sparse
-        if num_supervised is not None and num_supervised > most:
+        if num_supervised is not None and not 1 <= num_supervised <= most:
             raise ValueError(f"num_supervised = {num_supervised}: of a clip's frames only {most} can be supervised")
         seg_ids = tokenizer(SEG_TOKEN, add_special_tokens=False).input_ids
         if seg_ids[-1] != config.seg_token_id:
@@ -160,6 +157,15 @@ class VideoLisaProcessor:
         return cast(int | None, self.tokenizer.pad_token_id) or 0
 
     # -- training -----------------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def tokenizer_texts(sentences: Iterable[str], system_prompt: str) -> Iterator[str]:
+        """Chats with these sentences, for a tokenizer to learn its pieces from."""
+        return (chat(phrase(text), answer, system_prompt) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER))
+
+    def drawn_frames(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
+        """Which frames of a drawn timeline a batch shows: one of each of S equal parts."""
+        return jittered(num_frames, self.config.num_sparse, self.config.num_dense, rng).sparse_frame_idx
 
     def to_batch(self, samples: Sequence[Sample], rng: np.random.Generator) -> dict[str, Any]:
         """Training batch for `VideoLisaModel.forward`.

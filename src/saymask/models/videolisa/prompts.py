@@ -1,25 +1,20 @@
-"""The words around a query: templates, the Phi-3 chat format, chunk-wise tokenisation and label masking.
+"""The words around a query: templates and the Phi-3 chat format.
 
-A query becomes a question (`phrase`), question and answer become one chat text (`chat`), and the text becomes token ids with one
-IMAGE_TOKEN_ID where the video goes (`encode`). All strings of the released scripts are kept in `RELEASED` and used only when asked for.
+A query becomes a question (`phrase`), question and answer become one chat text (`chat`); `parts.chat` makes token ids of it. All strings of
+the released scripts are kept in `RELEASED` and used only when asked for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from saymask.errors import ConfigError
-from saymask.lookup import suggest
+from saymask.models.parts.chat import IMAGE_PLACEHOLDER, SEG_TOKEN
 
-IMAGE_PLACEHOLDER = "<image>"
-IMAGE_TOKEN_ID = -200
-IGNORE_LABEL = -100
-SEG_TOKEN = "[SEG]"
 SYSTEM_PROMPT = "You are a helpful AI assistant."
 FORCED_ANSWER = f"Sure, {SEG_TOKEN}."
 ABSENT_ANSWER = "There is no such object."
-ANSWER_MODES = ("forced", "generate")
 
 _ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
 
@@ -33,9 +28,8 @@ def phrase(query: str, template: str = "auto", is_sentence: bool | None = None) 
         is_sentence: where a dataset knows it; otherwise a text that ends in `?` or `.` is a sentence.
 
     Raises:
-        ConfigError: an unknown template, or a query with the placeholder of the video in it.
+        ConfigError: a query with the placeholder of the video in it.
     """
-    check_template(template)
     if IMAGE_PLACEHOLDER in query:
         raise ConfigError(f"query {query!r} contains {IMAGE_PLACEHOLDER}, which stands for the video itself; leave it out")
     text = query.strip()
@@ -52,12 +46,6 @@ def phrase(query: str, template: str = "auto", is_sentence: bool | None = None) 
 def forced_answer(template: str) -> str:
     """The answer that is given with a question worded by `template`; one released script leaves out the "Sure"."""
     return RELEASED_IMAGE_ANSWER if template == "videolisa-image-val" else FORCED_ANSWER
-
-
-def check_template(template: str) -> None:
-    """Raise ConfigError unless `template` is one of TEMPLATES."""
-    if template not in TEMPLATES:
-        raise ConfigError(f"unknown template {template!r}; {suggest(template, list(TEMPLATES))}")
 
 
 # Exact strings of the released VideoLISA scripts, quirks included: doubled articles, "image" for videos, "?." after questions.
@@ -99,12 +87,6 @@ TRAINING_ANSWERS = (
 )
 
 
-def check_answer_mode(answer: str) -> None:
-    """Raise ConfigError unless `answer` is one of ANSWER_MODES."""
-    if answer not in ANSWER_MODES:
-        raise ConfigError(f"unknown answer mode {answer!r}; {suggest(answer, list(ANSWER_MODES))}")
-
-
 def chat(question: str, answer: str, system: str = SYSTEM_PROMPT) -> str:
     """One turn in Phi-3's format, the video first: `<|system|>...<|end|> <|user|> <image> question <|end|> <|assistant|> answer <|end|>`.
 
@@ -112,22 +94,3 @@ def chat(question: str, answer: str, system: str = SYSTEM_PROMPT) -> str:
     """
     opening = f"<|system|>\n{system}<|end|>\n" if system else ""
     return f"{opening}<|user|>\n{IMAGE_PLACEHOLDER}\n{question}<|end|>\n<|assistant|>\n{answer}<|end|>"
-
-
-def encode(prompt: str, tokenize: Callable[[str], Sequence[int]], bos_token_id: int | None) -> list[int]:
-    """Token ids of a chat text, with IMAGE_TOKEN_ID for every `<image>`.
-
-    Each chunk between placeholders is tokenised on its own (the ids of a joined text would differ at the seams); the BOS that a
-    tokenizer puts before every chunk is kept on the first only.
-    """
-    chunks = [list(tokenize(chunk)) for chunk in prompt.split(IMAGE_PLACEHOLDER)]
-    has_bos = bos_token_id is not None and bool(chunks[0]) and chunks[0][0] == bos_token_id
-    ids = chunks[0]
-    for chunk in chunks[1:]:
-        ids += [IMAGE_TOKEN_ID, *(chunk[1:] if has_bos else chunk)]
-    return ids
-
-
-def answer_labels(input_ids: Sequence[int], num_prompt_ids: int) -> list[int]:
-    """Labels of a single-turn chat: the answer and its closing token are supervised, everything before is not."""
-    return [IGNORE_LABEL] * num_prompt_ids + list(input_ids[num_prompt_ids:])

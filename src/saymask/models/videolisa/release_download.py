@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from saymask.models.videolisa.release_loading import TOWER_OPTION, load_release
+from saymask.models.base import TOWER_OPTION
+from saymask.models.videolisa.release_loading import load_release
+from saymask.models.videolisa.released import MODEL_TYPE
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
 from saymask.storage.hub import HubRepo, fetch
@@ -37,3 +41,16 @@ def load_hub(repo_id: str, runtime: Runtime, name: str, vision_tower: Path | Non
         repos.append(HubRepo(TOWER_REPO, TYPICAL_BYTES[TOWER_REPO]))
     folders = fetch(repos, f"with copies of both folders on disk: give the first as the model, the second as {TOWER_OPTION}")
     return load_release(folders[0], runtime, name, vision_tower or folders[1])
+
+
+class VideoLisaRelease:
+    """The layout of `ZechenBai/VideoLISA-3.8B`, behind `base.Release`."""
+
+    def recognises(self, values: Mapping[str, Any]) -> bool:
+        return values.get("model_type") == MODEL_TYPE
+
+    def load(self, folder: Path, runtime: Runtime, name: str, vision_tower: Path | None) -> VideoLisaSegmenter:
+        return load_release(folder, runtime, name, vision_tower)
+
+    def load_hub(self, repo_id: str, runtime: Runtime, name: str, vision_tower: Path | None) -> VideoLisaSegmenter:
+        return load_hub(repo_id, runtime, name, vision_tower)

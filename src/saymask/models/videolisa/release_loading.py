@@ -14,25 +14,17 @@ from accelerate import init_empty_weights
 from transformers import CLIPVisionConfig, LlamaTokenizer
 
 from saymask.errors import CheckpointError, ConfigError
+from saymask.models.base import TOWER_OPTION
+from saymask.models.parts.chat import SEG_TOKEN
 from saymask.models.placement import place
+from saymask.models.videolisa import FAMILY
 from saymask.models.videolisa.model import VideoLisaModel
 from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.prompts import SEG_TOKEN
 from saymask.models.videolisa.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, our_name, released_name
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
 from saymask.storage.weight_files import read_json, read_shapes, read_tensors, weight_files
-
-TOWER_OPTION = "--vision-tower DIR (in Python: vision_tower=DIR)"
-
-
-def is_release(folder: Path) -> bool:
-    """Whether a folder's `config.json` is that of a released VideoLISA model."""
-    try:
-        return read_json(folder / "config.json").get("model_type") == MODEL_TYPE
-    except CheckpointError:
-        return False  # absent or damaged: whoever loads the folder says what is wrong with it
 
 
 def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path | None = None) -> VideoLisaSegmenter:
@@ -69,7 +61,7 @@ def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path |
         model = VideoLisaModel(config)
     files = {file: "" for file in weight_files(folder)} | {file: TOWER_PREFIX for file in weight_files(tower)}
     _fill(model, files, runtime, f"{folder} with {tower}")
-    place(model, runtime)  # also the buffers that no file holds
+    place(model, runtime, FAMILY.language_model)  # also the buffers that no file holds
     return VideoLisaSegmenter(model, VideoLisaProcessor(tokenizer, config), name, list(files))
 
 

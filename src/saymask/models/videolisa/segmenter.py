@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import ConfigError
-from saymask.models.base import Answer, MaskLogits, VideoView
+from saymask.models.base import Answer, MaskLogits, ObjectAnswer, VideoView
+from saymask.models.parts.reasoning import Generated
 from saymask.models.parts.visual_prefix import VisualPrefix, split_at_video
-from saymask.models.videolisa.model import Generated, VideoLisaModel
+from saymask.models.videolisa import FAMILY
+from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.options import VideoLisaOptions
 from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.prompts import check_answer_mode
 from saymask.records import Video
 from saymask.video.sampling import SparseDense
 
@@ -27,6 +29,8 @@ MAX_ANSWER_TOKENS = 128
 
 class VideoLisaSegmenter:
     """A loaded VideoLISA model, in inference mode."""
+
+    family = FAMILY
 
     def __init__(self, model: VideoLisaModel, processor: VideoLisaProcessor, name: str, weights_files: Sequence[Path] = ()):
         self.model = model.eval()
@@ -46,10 +50,9 @@ class VideoLisaSegmenter:
         return self.model.mask_head.encode(pixels_TChw.to(self.model.dtype))
 
     @torch.inference_mode()
-    def reason(self, view: VideoView, queries: Sequence[str], template: str = "auto", answer: str = "forced") -> list[Answer]:
-        check_answer_mode(answer)
-        writes = answer == "generate"
-        rows = [split_at_video(self.processor.to_inputs([query], template, answer)) for query in queries]
+    def reason(self, view: VideoView, queries: Sequence[str], options: VideoLisaOptions) -> list[Answer]:
+        writes = options.answer == "generate"
+        rows = [split_at_video(self.processor.to_inputs([query], options.template, options.answer)) for query in queries]
         opening_ids_P, suffixes = rows[0][0], [suffix_1J[0] for _, suffix_1J in rows]
         num_more = max(map(len, suffixes)) + (MAX_ANSWER_TOKENS if writes else 0)
         self._check_length(len(opening_ids_P) + self.config.num_visual + num_more)
@@ -64,23 +67,24 @@ class VideoLisaSegmenter:
                 texts.update(zip(members, (self.processor.decode_answer(one.token_ids) for one in written), strict=True))
                 seg_states.update(zip(members, (one.seg_hidden_NE for one in written), strict=True))
             else:
-                texts.update(dict.fromkeys(members, self.processor.forced_answer(template)))
+                texts.update(dict.fromkeys(members, self.processor.forced_answer(options.template)))
                 seg_states.update(zip(members, self._force_answers(prefix, group), strict=True))
-        return [self._answer(query, texts[i], seg_states[i], chosen) for i, query in enumerate(queries)]
+        return [self._answer(texts[i], seg_states[i], chosen) for i in range(len(queries))]
 
-    def _answer(self, query: str, text: str, seg_hidden_KE: Tensor, chosen: SparseDense) -> Answer:
+    def _answer(self, text: str, seg_hidden_KE: Tensor, chosen: SparseDense) -> Answer:
         """One object per [SEG]; or, where a model has one [SEG] per dense frame, one object for all of them."""
         prompts_K1C = self.model.prompt_projector(seg_hidden_KE)[:, None]
         frame_idx = chosen.dense_frame_idx.tolist()
         dense_frames = tuple(dict.fromkeys(frame_idx))
+        notes = {"reference_frames": list(dense_frames)}
         if not (self.config.token_per_frame and len(prompts_K1C)):
-            return Answer(text, (query,) * len(prompts_K1C), prompts_K1C, dense_frames)
-        frame_prompts = {i: prompts_1C[None] for i, prompts_1C in zip(frame_idx, prompts_K1C, strict=False)}
-        return Answer(text, (query,), prompts_K1C[:1], tuple(frame_prompts), frame_prompts=frame_prompts)
+            return Answer(text, tuple(ObjectAnswer(prompt_KC=prompt_1C, reference_frames=dense_frames) for prompt_1C in prompts_K1C), notes)
+        frame_prompts = dict(zip(frame_idx, prompts_K1C, strict=False))
+        return Answer(text, (ObjectAnswer(frame_prompts=frame_prompts, reference_frames=dense_frames),), notes)
 
     def _read_video(self, view: VideoView, chosen: SparseDense, opening_ids_P: Tensor) -> VisualPrefix:
         """What every query about this video begins with."""
-        tokens_SPE = view.vision_tokens(chosen.sparse_frame_idx.tolist())
+        tokens_SPE = view.recall_frames("tower tokens", chosen.sparse_frame_idx.tolist(), self.encode_vision)
         dense_slots_1D = torch.from_numpy(chosen.dense_slots)[None].to(tokens_SPE.device)
         return self.model.read_prefix(opening_ids_P.to(tokens_SPE.device), self.model.lay_out(tokens_SPE[None], dense_slots_1D))
 
@@ -107,7 +111,8 @@ class VideoLisaSegmenter:
 
     @torch.inference_mode()
     def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
-        prompts_TNKC = torch.stack([torch.cat([answer.prompts_on(i) for answer in answers]) for i in frame_idx])
+        objects = [obj for answer in answers for obj in answer.objects]
+        prompts_TNKC = torch.stack([torch.stack([_prompt_on(obj, i) for obj in objects]) for i in frame_idx])
         lowres_TNhw = self.model.mask_head.decode(features_TChw, prompts_TNKC)
         return MaskLogits(lowres_TNhw, self.processor.geometry(video.height, video.width))
 
@@ -120,6 +125,13 @@ class VideoLisaSegmenter:
         lexicon = {word.lower() for word in self.config.lexicon}
         words = re.findall(r"[\w'-]+", query.lower())
         return [word for word in dict.fromkeys(words) if lexicon and word not in lexicon]
+
+
+def _prompt_on(obj: ObjectAnswer, frame_idx: int) -> Tensor:
+    """prompt_KC of a frame: the object's common one, or that of the nearest frame with a [SEG] of its own."""
+    if obj.prompt_KC is not None:
+        return obj.prompt_KC
+    return obj.frame_prompts[min(obj.frame_prompts, key=lambda i: abs(i - frame_idx))]
 
 
 def _groups(lengths: Sequence[int], most: int, equal_lengths: bool) -> Iterator[list[int]]:

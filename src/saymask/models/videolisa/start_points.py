@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, SamConfig
 
 from saymask.errors import CheckpointError
+from saymask.models.parts.chat import SEG_TOKEN
 from saymask.models.placement import place
+from saymask.models.videolisa import FAMILY
 from saymask.models.videolisa.model import VideoLisaModel
 from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.prompts import SEG_TOKEN
 from saymask.models.videolisa.release_loading import is_of_another_model, load_tokenizer
 from saymask.models.videolisa.released import TOWER_PREFIX, config_from_release, our_name
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
@@ -64,7 +65,7 @@ def assemble(llava: Path, tower: Path, mask_model: Path, runtime: Runtime) -> Vi
     dtype = runtime.torch_dtype or torch.bfloat16
     _make_prompt_projector(model, dtype)
     _fill(model, lambda: _tensors(llava, tower, mask_model), dtype, f"{llava} with {tower} and {mask_model}")
-    place(model, runtime)
+    place(model, runtime, FAMILY.language_model)
     files = [file for folder in (llava, tower, mask_model) for file in weight_files(folder)]
     return VideoLisaSegmenter(model, VideoLisaProcessor(tokenizer, config), llava.name, files)
 

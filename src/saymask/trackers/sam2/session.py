@@ -16,7 +16,7 @@ from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache, Sam2VideoInferenceSession
 
 from saymask.records import Video
-from saymask.storage.feature_cache import FeatureCache
+from saymask.storage.feature_cache import ByteBudget, FeatureCache
 from saymask.video.transforms import stretched
 
 READ_TOGETHER = 8
@@ -31,14 +31,14 @@ class FrameFeatures(Sam2VideoInferenceCache):
 
     def __init__(self, budget_bytes: int, device: torch.device):
         super().__init__(inference_device=device, inference_state_device=device)
-        self._kept: FeatureCache[tuple[Tensor, ...]] = FeatureCache(budget_bytes)
+        self._kept = FeatureCache(ByteBudget(budget_bytes))
         self._latest: dict[int, tuple[Tensor, ...]] = {}
         self._positions: list[Tensor] = []
 
     def cache_vision_features(self, frame_idx: int, features: dict[str, Any]) -> None:
         levels = tuple(features["vision_feats"])
         self._latest = {frame_idx: levels}
-        self._kept.offer(frame_idx, levels)
+        self._kept.offer(frame_idx, *levels)
         self._positions = features["vision_pos_embeds"][-1:]  # equal for all frames; the model reads the coarsest level's only
 
     def get_vision_features(self, frame_idx: int) -> dict[str, Any] | None:

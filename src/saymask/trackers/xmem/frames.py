@@ -17,7 +17,7 @@ from torch.nn import functional
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from saymask.records import Video
-from saymask.storage.feature_cache import FeatureCache
+from saymask.storage.feature_cache import ByteBudget, FeatureCache
 from saymask.trackers.xmem.network import STRIDE, FrameKey, XMemNetwork
 from saymask.video.transforms import shortest_side
 
@@ -92,7 +92,7 @@ class EncodedFrames:
         self.placement = Placement.of(video.height, video.width, network.config.short_side)
         self._network = network
         self._video = video
-        self._cache: FeatureCache[tuple[Tensor, ...]] = FeatureCache(budget_bytes)
+        self._cache = FeatureCache(ByteBudget(budget_bytes))
         self._latest: tuple[int, EncodedFrame] | None = None
 
     def walk(self, frame_idx: Sequence[int]) -> Iterator[EncodedFrame]:
@@ -105,7 +105,7 @@ class EncodedFrames:
                     ahead = [i for i in frame_idx[position : position + _FRAMES_AHEAD] if i not in self._cache]
                     decoded = dict(zip(ahead, self._video.frames(ahead), strict=True))
                 frame = self._encode(decoded[index])
-                self._cache.offer(index, (frame.image_13HW, *vars(frame.key).values()))
+                self._cache.offer(index, frame.image_13HW, *vars(frame.key).values())
             self._latest = index, frame
             yield frame
 

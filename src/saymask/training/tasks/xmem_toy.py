@@ -20,8 +20,8 @@ from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.frames import Placement
 from saymask.trackers.xmem.network import XMemNetwork
 from saymask.trackers.xmem.weights import save_xmem
-from saymask.training.config import ClipConfig, XMemToyConfig
 from saymask.training.task import SAMPLE_NAMES, Task
+from saymask.training.tasks.xmem_toy_config import ClipConfig, XMemToyConfig
 
 _EVERYTHING: dict[str, float] = dict.fromkeys(FAMILIES, 1.0)
 

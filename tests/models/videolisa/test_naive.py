@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from saymask.benchmark.naive import eager_attention, naive_masks
+
 from saymask.benchmark.stopwatch import Stopwatch
 from saymask.models.checkpoints import load_model
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter

@@ -1,4 +1,4 @@
-"""VideoLISA on any samples: a loaded model, some parts of which are trained on, and batches of a dataset.
+"""A family's model on any samples: a loaded model, some parts of which are trained on, and batches of a dataset.
 
 What is frozen builds no graph: the vision tower and the mask encoder see all frames of a batch at once and keep nothing for a backward
 pass.
@@ -17,22 +17,18 @@ from saymask.datasets.mixture import Member, Mixture, MixtureConfig, open_mixtur
 from saymask.errors import ConfigError
 from saymask.lookup import resolve
 from saymask.models.adapters import AdapterConfig, add_adapter, save_adapter, weights_digest
-from saymask.models.checkpoints import load_model
-from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.segmenter import VideoLisaSegmenter
+from saymask.models.base import Segmenter
+from saymask.models.checkpoints import load_model, require_network
 from saymask.runtime import Runtime
 from saymask.samples import LazySamples
 from saymask.training.task import SAMPLE_NAMES, Task
-from saymask.training.tasks.tuning_config import DatasetConfig, VideoLisaTuningConfig
-from saymask.video.sampling import ClipSampler, jittered_at_test_slots, refer_sparse_dense
-
-CLIP_SAMPLERS: dict[str, ClipSampler] = {"jittered": jittered_at_test_slots, "refer": refer_sparse_dense}
+from saymask.training.tasks.tuning_config import DatasetConfig, TuningConfig
 
 
 class SampleBatches(Dataset[dict[str, Any]]):
     """Micro-batches of what is drawn from one dataset or several."""
 
-    def __init__(self, mixture: Mixture, processor: VideoLisaProcessor, batch_size: int):
+    def __init__(self, mixture: Mixture, processor: Any, batch_size: int):
         self.mixture = mixture
         self.processor = processor
         self.batch_size = batch_size
@@ -43,7 +39,7 @@ class SampleBatches(Dataset[dict[str, Any]]):
         return {**batch, SAMPLE_NAMES: [f"{sample.video.name}/{sample.expression.exp_id}" for sample in samples]}
 
 
-def build(config: VideoLisaTuningConfig) -> Task:
+def build(config: TuningConfig) -> Task:
     """A loaded model with an adapter that computes nothing yet, and the batches it is trained on.
 
     Raises:
@@ -51,12 +47,10 @@ def build(config: VideoLisaTuningConfig) -> Task:
         UnknownName, CheckpointError, DataError: there is no such model or dataset, or it is damaged.
     """
     mixture = open_data(config.data, config.seed)
-    base = load_model(config.base, Runtime.choose("cpu", config.frozen_dtype))
-    if not isinstance(base, VideoLisaSegmenter):
-        raise ConfigError(f"base = {config.base}: not a VideoLISA model")
-    model, model_config = base.model, base.processor.config
+    base = require_network(load_model(config.base, Runtime.choose("cpu", config.frozen_dtype)), "fine-tuning needs")
+    model, family = base.model, base.family
     torch.manual_seed(config.seed)
-    add_adapter(model, config.train_parts, config.lora)
+    add_adapter(family, model, config.train_parts, config.lora)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -68,11 +62,11 @@ def build(config: VideoLisaTuningConfig) -> Task:
         new_words=_new_words(base, mixture),
     )
     try:
-        processor = VideoLisaProcessor(base.processor.tokenizer, model_config, config.num_supervised, CLIP_SAMPLERS[config.clips])
-    except ValueError as error:
-        raise ConfigError(f"{error} ({config.base})") from None
+        processor = type(base.processor)(base.processor.tokenizer, base.processor.config, **config.processor)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"processor: {error} ({config.base})") from None
     batches = SampleBatches(mixture, processor, config.batch_size)
-    return Task(model, batches, partial(save_adapter, model, adapter), partial(VideoLisaSegmenter, model, processor, "in training"))
+    return Task(model, batches, partial(save_adapter, family, model, adapter), partial(type(base), model, processor, "in training"))
 
 
 def open_data(data: DatasetConfig | MixtureConfig, seed: int) -> Mixture:
@@ -89,7 +83,7 @@ def open_data(data: DatasetConfig | MixtureConfig, seed: int) -> Mixture:
     return Mixture([Member(data.name, resolve(data.name, "dataset")(data.root, data.split), rate=1)], seed)
 
 
-def _new_words(base: VideoLisaSegmenter, mixture: Mixture) -> tuple[str, ...]:
+def _new_words(base: Segmenter, mixture: Mixture) -> tuple[str, ...]:
     """Words that the base has never seen, so that nobody is warned of them afterwards; what is drawn has no index to look in."""
     indices = [member.samples.items for member in mixture.members if isinstance(member.samples, LazySamples)]
     words = [word.lower() for items in indices for item in items for word in base.unknown_words(item.expression.text)]

@@ -1,4 +1,4 @@
-"""VideoLISA as a training task: drawn clips with questions, in the mix of the run's phase."""
+"""A family's model as a training task: drawn clips with questions, in the mix of the run's phase."""
 
 from __future__ import annotations
 
@@ -7,38 +7,33 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from saymask.errors import ConfigError, UnknownName
-from saymask.models.checkpoints import load_model, save_model
+from saymask.lookup import families, suggest
+from saymask.models.checkpoints import load_model, require_network, save_model
+from saymask.models.family import Family
 from saymask.models.parts.auxiliary import AUX_PREFIX
-from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
-from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, phrase
-from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
 from saymask.toyworld.dataset import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
-from saymask.training.config import IMAGE_FAMILIES, VideoLisaToyConfig
 from saymask.training.task import SAMPLE_NAMES, Task
+from saymask.training.tasks.questions_config import IMAGE_FAMILIES, QuestionsConfig
 from saymask.training.tokenizer import train_tokenizer
-from saymask.video.sampling import jittered
 
 
 class QuestionBatches(Dataset[dict[str, Any]]):
     """The run's micro-batches, drawn from the toy world."""
 
-    def __init__(self, config: VideoLisaToyConfig, processor: VideoLisaProcessor):
+    def __init__(self, config: QuestionsConfig, processor: Any):
         self.config = config
         self.processor = processor
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         config = self.config
         rng = np.random.default_rng([config.seed, index])
-        num_sparse = self.processor.config.num_sparse
-        # Only the frames that are used are drawn: one of each of S equal parts of the timeline, the same for the batch.
-        frame_idx = jittered(TIMELINE, num_sparse, self.processor.config.num_dense, rng).sparse_frame_idx
+        frame_idx = self.processor.drawn_frames(TIMELINE, rng)  # only the frames that are used are drawn
         mix = config.data.mix(index, config.total_micro_batches)
         if config.data.image_share and rng.random() < config.data.image_share:
             frame_idx = np.full_like(frame_idx, rng.choice(frame_idx))
@@ -47,15 +42,17 @@ class QuestionBatches(Dataset[dict[str, Any]]):
         return {**self.processor.to_batch(samples, rng), SAMPLE_NAMES: [sample.video.name for sample in samples]}
 
 
-def build(config: VideoLisaToyConfig) -> Task:
+def build(config: QuestionsConfig) -> Task:
     """A model to train, fresh or begun from another one's weights.
 
     Raises:
-        ConfigError: numbers no model can be built from, or not those of the weights it is to begin with, or there are no such weights.
+        ConfigError: no such family, numbers no model can be built from, or not those of the weights it is to begin with, or there are no
+            such weights.
         CheckpointError: those weights are damaged.
     """
-    base = _base(config.init_from) if config.init_from is not None else None
-    tokenizer = base.processor.tokenizer if base else _fresh_tokenizer(config)
+    family = _family(config.family)
+    base = _base(config.init_from, family) if config.init_from is not None else None
+    tokenizer = base.processor.tokenizer if base else _fresh_tokenizer(config, family)
     values = {**config.model, "seg_token_id": tokenizer.convert_tokens_to_ids("[SEG]")}
     values["text_config"] = {
         **values["text_config"],
@@ -67,33 +64,41 @@ def build(config: VideoLisaToyConfig) -> Task:
     values |= {"lexicon": list(lexicon()), "region_words": [*COLOURS, *KINDS]}
     torch.manual_seed(config.seed)
     try:
-        model_config = VideoLisaConfig(**values)
-        model = VideoLisaModel(model_config)
-        processor = VideoLisaProcessor(tokenizer, model_config, config.num_supervised)
+        model_config = family.load("config")(**values)
+        model = family.load("model")(model_config)
+        processor = family.load("processor")(tokenizer, model_config, **config.processor)
         if base:
             # Auxiliary heads are never saved, so these begin anew.
             model.load_state_dict(base.model.state_dict() | _auxiliary(model))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no model can be built from these numbers ({error}); check the model.* overrides") from None
-    segmenter = partial(VideoLisaSegmenter, model, processor, "in training")
+    segmenter = partial(family.load("segmenter"), model, processor, "in training")
     return Task(model, QuestionBatches(config, processor), partial(save_model, model, processor), segmenter)
 
 
-def _fresh_tokenizer(config: VideoLisaToyConfig) -> PreTrainedTokenizerBase:
-    sentences = corpus(config.tokenizer_sentences)
-    chats = (chat(phrase(text), answer, config.model["system_prompt"]) for text in sentences for answer in (FORCED_ANSWER, ABSENT_ANSWER))
+def _family(name: str) -> Family:
+    known = families()
+    if name not in known:
+        raise ConfigError(f"family = {name}: no such family; {suggest(name, known)}")
+    if not known[name].model:
+        raise ConfigError(f"family = {name}: it has no network to train")
+    return known[name]
+
+
+def _fresh_tokenizer(config: QuestionsConfig, family: Family) -> PreTrainedTokenizerBase:
+    chats = family.load("processor").tokenizer_texts(corpus(config.tokenizer_sentences), config.model["system_prompt"])
     return train_tokenizer(chats, config.vocab_size)
 
 
-def _base(name_or_path: str) -> VideoLisaSegmenter:
+def _base(name_or_path: str, family: Family) -> Any:
     try:
-        base = load_model(name_or_path, Runtime.choose("cpu", "float32"))
+        base = require_network(load_model(name_or_path, Runtime.choose("cpu", "float32")), "init_from needs")
     except UnknownName as error:
         raise ConfigError(f"init_from: {error}; give the model to begin with, or init_from=null to begin with none") from None
-    if not isinstance(base, VideoLisaSegmenter):
-        raise ConfigError(f"init_from = {name_or_path}: not a VideoLISA model")
+    if base.family != family:
+        raise ConfigError(f"init_from = {name_or_path}: a model of family {base.family.name!r}, the run trains {family.name!r}")
     return base
 
 
-def _auxiliary(model: VideoLisaModel) -> dict[str, Tensor]:
+def _auxiliary(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if name.startswith(AUX_PREFIX)}

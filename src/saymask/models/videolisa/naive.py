@@ -11,46 +11,46 @@ tower layers behind the chosen one are not run, and no mask is encoded or writte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.models.sam.modeling_sam import SamVisionAttention
 
-from saymask.benchmark.stopwatch import Stopwatch
-from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.parts.eager_attention import eager_attention
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
 
+Stage = Callable[[str], AbstractContextManager[None]]
+"""Times a block under the name of one of the stages of `saymask bench`."""
+
 
 @torch.inference_mode()
-def naive_masks(video: Video, segmenter: VideoLisaSegmenter, queries: Sequence[str], stopwatch: Stopwatch) -> list[np.ndarray]:
+def naive_masks(video: Video, segmenter: VideoLisaSegmenter, queries: Sequence[str], stage: Stage) -> list[np.ndarray]:
     """Masks of the forced answer to each query, bool masks_THW at video size, computed as the published script does."""
     model, processor = segmenter.model, segmenter.processor
-    with stopwatch.stage("read"):
+    with stage("read"):
         frames_THWC = video.frames(range(video.num_frames))
     chosen = processor.choose_frames(video.num_frames)
-    with stopwatch.stage("vision_tower"):
+    with stage("vision_tower"):
         tower_pixels_SChw = processor.tower_pixels(frames_THWC[chosen.sparse_frame_idx], model.device).to(model.dtype)
-    with stopwatch.stage("image_encoder"):
+    with stage("image_encoder"):
         pixels_1Chw = [processor.mask_pixels(frames_THWC[t : t + 1], model.device)[0].to(model.dtype) for t in range(video.num_frames)]
     geometry = processor.geometry(video.height, video.width)
     dense_slots_1D = torch.from_numpy(chosen.dense_slots)[None].to(model.device)
     masks = []
     with eager_attention(model):
         for query in queries:
-            with stopwatch.stage("vision_tower"):
+            with stage("vision_tower"):
                 tokens_SPE = model.visual(tower_pixels_SChw)
-            with stopwatch.stage("language_model"):
+            with stage("language_model"):
                 prompt_111C = _read_chat(segmenter, query, model.lay_out(tokens_SPE[None], dense_slots_1D))
-            with stopwatch.stage("image_encoder"):
+            with stage("image_encoder"):
                 features_1Chw = [model.mask_head.encode(pixels) for pixels in pixels_1Chw]
-            with stopwatch.stage("mask_decoder"):
+            with stage("mask_decoder"):
                 lowres_11hw = [model.mask_head.decode(features, prompt_111C) for features in features_1Chw]
-            with stopwatch.stage("masks"):
+            with stage("masks"):
                 logits_THW = torch.stack([geometry.undo(lowres[0, 0]) for lowres in lowres_11hw])
                 masks.append((logits_THW > 0).cpu().numpy())
     return masks
@@ -63,26 +63,3 @@ def _read_chat(segmenter: VideoLisaSegmenter, query: str, visual_1VE: Tensor) ->
     hidden_1LE, spliced = model.hidden_states(input_ids_1I, visual_1VE)
     seg_hidden_NE, _ = model.seg_hidden(input_ids_1I, hidden_1LE, spliced)
     return model.prompt_projector(seg_hidden_NE[-1])[None, None, None]
-
-
-@contextmanager
-def eager_attention(model: VideoLisaModel) -> Iterator[None]:
-    """Make every attention layer of the model compute its weights as a tensor while the block runs."""
-    sam = model.mask_head.sam
-    parts = [model.language_model, model.visual.tower, sam, sam.vision_encoder, sam.mask_decoder]
-    # Most layers look their function up in the configuration at every call; those of SAM's image encoder are chosen by class.
-    configs = {id(part.config): part.config for part in parts}.values()
-    before = [config._attn_implementation for config in configs]
-    layers = [cast(SamVisionAttention, layer.attn) for layer in sam.vision_encoder.layers]
-    classes = [type(layer) for layer in layers]
-    try:
-        for config in configs:
-            config._attn_implementation = "eager"
-        for layer in layers:
-            layer.__class__ = SamVisionAttention
-        yield
-    finally:
-        for config, implementation in zip(configs, before, strict=True):
-            config._attn_implementation = implementation
-        for layer, its_class in zip(layers, classes, strict=True):
-            layer.__class__ = its_class

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from saymask.datasets.coco_rle import read_rle
+from saymask.video.coco_rle import read_rle
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.98, 1.0])

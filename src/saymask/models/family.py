@@ -1,0 +1,69 @@
+"""What a method family is, said once: a folder in `models/` whose `__init__` holds a `FAMILY`, and one line in `lookup.FAMILIES`.
+
+Everything outside that folder asks the descriptor. Names of classes are "module:attribute" strings, so that `saymask list` and
+`saymask --help` can read it without loading torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Family:
+    """One method family.
+
+    Args:
+        name: its key in `lookup.FAMILIES`, and its word in messages.
+        segmenter: the class that fulfils `Segmenter`; for a network, `segmenter(model, processor, name, weights_files)`.
+        options: a subclass of `base.Options`: how the family can be asked, with its defaults.
+        models: names a user can type -> "module:function", a function of the `Runtime` that loads that model.
+        model_type: what `config.json` says in our own layout; empty for a family that has none.
+        config, model, processor: the network's classes, of a family that has our layout.
+        release: "module:attribute" of the `base.Release` that reads the layout its authors published, if there is one.
+        start_point: "module:function" that puts published parts together as an untrained model (`saymask convert --mask-model`).
+        default_tracker: the tracker used where the user names none; None = the family segments every frame itself.
+        train_parts: what fine-tuning may train as a whole -> where it lies in the model.
+        language_model: where the causal language model lies in the model: for LoRA, device maps and quantisation.
+        naive: "module:function" with the structure of the authors' script, which `saymask bench` measures beside a session.
+    """
+
+    name: str
+    segmenter: str
+    options: str
+    models: Mapping[str, str] = field(default_factory=dict)
+    model_type: str = ""
+    config: str = ""
+    model: str = ""
+    processor: str = ""
+    release: str = ""
+    start_point: str = ""
+    default_tracker: str | None = None
+    train_parts: Mapping[str, str] = field(default_factory=dict)
+    language_model: str = "language_model"
+    naive: str = ""
+
+    def load(self, part: str) -> Any:
+        """Import one of the parts that are named by "module:attribute": `family.load("processor")`.
+
+        Raises:
+            ValueError: the family has no such part; callers ask for optional ones only where they are named.
+        """
+        target = getattr(self, part)
+        if not target:
+            raise ValueError(f"family {self.name!r} has no {part}")
+        module, attribute = target.split(":")
+        return getattr(import_module(module), attribute)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Ways to word a query that the family knows."""
+        return self.load("options").templates
+
+    @property
+    def default_answer(self) -> str:
+        """ "forced" or "generate": what it does where the user does not say."""
+        return self.load("options").model_fields["answer"].default
