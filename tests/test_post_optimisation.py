@@ -1,5 +1,6 @@
 """Tracking in the session: from the frames a model is sure of to all others, and corrected by hand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 
 from saymask.errors import ConfigError
-from saymask.models.base import Answer, MaskLogits
+from saymask.models.base import Answer, MaskLogits, ObjectAnswer
+from saymask.models.family import Family
 from saymask.records import Video
 from saymask.session import VideoSession
 from saymask.trackers.hold import HoldTracker
@@ -20,25 +22,27 @@ SURE, UNSURE, NOTHING = 4.0, 0.5, -4.0
 class ColumnModel:
     """Answers each query with objects that stand in column `frame + n`; how sure it is of a frame is a table of the test."""
 
+    family = Family("columns", segmenter="", options="saymask.models.base:Options")
     name = "columns"
     weights_files = ()
 
-    def __init__(self, sureness=None, objects=1):
+    def __init__(self, sureness=None, objects=1, trusted=(2, 5, 9)):
         self.sureness = sureness or {}
         self.objects = objects
+        self.trusted = trusted
 
     def encode_image(self, frames_THWC):
         return torch.from_numpy(frames_THWC[:, 0, 0, 0].astype(np.float32))[:, None, None, None]
 
-    def reason(self, view, queries, template="auto", answer="forced"):
+    def reason(self, view, queries, options):
         prompts = torch.arange(self.objects * len(queries)).view(len(queries), self.objects, 1, 1)
         return [
-            Answer("there", (query,) * self.objects, prompts_N11, reference_frames=(2, 5, 9))
-            for query, prompts_N11 in zip(queries, prompts, strict=True)
+            Answer("there", tuple(ObjectAnswer(prompt_KC=prompt, reference_frames=self.trusted) for prompt in of_query))
+            for of_query in prompts
         ]
 
     def decode(self, features_TChw, frame_idx, video, answers):
-        objects = torch.cat([answer.prompts_NKC for answer in answers]).flatten().tolist()
+        objects = [int(obj.prompt_KC) for answer in answers for obj in answer.objects]
         logits = torch.full((len(features_TChw), len(objects), SIZE, 2 * SIZE), NOTHING)
         for row, frame in enumerate(features_TChw.flatten().int().tolist()):
             for place, n in enumerate(objects):
@@ -113,6 +117,64 @@ def test_without_a_reference_the_models_own_masks_stay():
     assert columns(prediction) == [-1 if i in (2, 5, 9) else i for i in range(T)]
     assert prediction.results[0].notes["tracking"][-1] == "no reference is left; the model's own masks are shown"
     assert tracker.calls == []
+
+
+def test_a_sole_reference_is_kept_however_unstable():
+    prediction = ask(ColumnModel({(5, 0): UNSURE}, trusted=(5,)), HoldTracker())
+    assert columns(prediction) == [5] * T
+    assert prediction.results[0].notes["tracking"] == []
+
+
+class OneFrameModel(ColumnModel):
+    """A family that does not segment every frame itself: it has a default tracker."""
+
+    family = replace(ColumnModel.family, default_tracker="hold")
+
+
+def test_a_family_that_needs_a_tracker_gets_its_default_one():
+    prediction = ask(OneFrameModel(trusted=(5,)), None)
+    assert columns(prediction) == [5] * T
+    assert prediction.results[0].notes["tracker"] == "hold"
+
+
+def test_an_empty_sole_reference_is_an_empty_answer_where_the_family_segments_no_other_frame():
+    prediction = ask(OneFrameModel({(5, 0): NOTHING}, trusted=(5,)), None)
+    assert columns(prediction) == [-1] * T
+    assert prediction.results[0].notes["tracking"][-1] == "no reference is left; it has no mask on any frame"
+
+
+class DetectingModel(ColumnModel):
+    """Its objects have masks already, on frames of their own: object n on frame n, in column 15 - n."""
+
+    def reason(self, view, queries, options):
+        given = [ObjectAnswer(f"object {n}", presence=0.5 + n / 4, reference_masks={n: column_mask(15 - n)}) for n in range(self.objects)]
+        return [Answer("seen", tuple(given)) for _ in queries]
+
+    def decode(self, features_TChw, frame_idx, video, answers):
+        raise AssertionError("nothing is left to decode")
+
+
+def test_masks_an_answer_has_already_are_tracked_each_from_its_own_frame():
+    prediction = ask(DetectingModel(objects=2), HoldTracker())
+    assert [columns(prediction, obj) for obj in range(2)] == [[15] * T, [14] * T]
+    masklets = prediction.results[0].masklets
+    assert [(masklet.phrase, masklet.presence) for masklet in masklets] == [("object 0", 0.5), ("object 1", 0.75)]
+    assert prediction.results[0].notes["reference_frames"] == [0, 1]
+
+
+def test_answers_with_different_reference_frames_are_each_tracked_from_their_own():
+    class TwoAnswers(ColumnModel):
+        def reason(self, view, queries, options):
+            answers = super().reason(view, queries, options)
+            frames = [(2,), (9,)]
+            return [
+                replace(a, objects=tuple(replace(obj, reference_frames=f) for obj in a.objects))
+                for a, f in zip(answers, frames, strict=True)
+            ]
+
+    prediction = ask(TwoAnswers(), HoldTracker(), ["the key", "the fish"])
+    assert [columns(prediction, obj) for obj in range(2)] == [[2] * T, [10] * T]
+    assert [result.notes["reference_frames"] for result in prediction.results] == [[2], [9]]
 
 
 def test_only_the_reference_frames_are_decoded(monkeypatch):

@@ -1,21 +1,29 @@
 """The session: every frame once and in order, at the video's size, whatever the chunks, the cache or the number of queries."""
 
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from saymask.errors import ConfigError
+from saymask.api import open_video
+from saymask.errors import ConfigError, VideoError
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.options import VideoLisaOptions
 from saymask.models.videolisa.processor import VideoLisaProcessor
 from saymask.models.videolisa.prompts import FORCED_ANSWER, chat, phrase
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
 from saymask.session import CHUNK_FRAMES, CHUNKS_AHEAD, VideoSession
 from saymask.training.tokenizer import train_tokenizer
+from saymask.video.limits import ReadLimits
 
+FORCED = VideoLisaOptions()
 QUERIES = ["the red fish", "Where is the blue key?", "the thing on the far left"]
 
 
@@ -61,7 +69,7 @@ def test_masks_equal_a_direct_pass_frame_by_frame(segmenter):
     video = noise_video()
     with VideoSession(video, segmenter) as session:
         prediction = session.segment(QUERIES[0])
-        (answer,) = segmenter.reason(session, [QUERIES[0]])
+        (answer,) = segmenter.reason(session, [QUERIES[0]], FORCED)
     for i in range(video.num_frames):
         features = segmenter.encode_image(video.frames([i]))
         logits_NHW = segmenter.decode(features, [i], video, [answer]).full_size(0)
@@ -79,18 +87,93 @@ def test_several_queries_in_one_call_equal_one_call_each(segmenter):
     assert np.array_equal(together, alone)
 
 
-@pytest.mark.parametrize("budget", [0, 3 * 16 * 4 * 4 * 4, 2**20], ids=["nothing", "three frames", "everything"])
-def test_the_cache_changes_speed_only(segmenter, budget):
+@pytest.mark.parametrize("budget", [0, 10_000, 2**20], ids=["nothing", "some", "everything"])
+def test_the_cache_changes_speed_only_and_keeps_to_its_budget(segmenter, budget):
     reference = masks(VideoSession(noise_video(), segmenter).segment(QUERIES[0]))
     video, reads = counting(noise_video())
     with VideoSession(video, segmenter, budget_bytes=budget) as session:
         first = masks(session.segment(QUERIES[0]))
+        used, kept = session._budget.used, [len(cache._rows) for cache in session._of_frames.values()]
         reads.clear()
         second = masks(session.segment(QUERIES[0]))
     assert np.array_equal(first, reference)
     assert np.array_equal(second, reference)
-    kept = {0: 0, 2**20: 20}.get(budget, 3)
-    assert sorted(i for frame_idx in reads for i in frame_idx) == list(range(kept, 20))
+    assert used <= budget
+    read = sorted(i for frame_idx in reads for i in frame_idx)
+    assert {0: kept == [0, 0] and len(read) > 20, 10_000: 0 < len(read) <= 20, 2**20: read == []}[budget]
+
+
+def test_tokens_features_and_readings_share_one_budget(segmenter):
+    with VideoSession(noise_video(), segmenter) as session:
+        session.segment(QUERIES[0])
+        tokens, features = (4 * 4 * 32 * 4, 20 * 16 * 4 * 4 * 4)  # frames, values of a frame, bytes of a value
+        (prefix,) = session._recalled._kept.values()
+        assert session._budget.used == tokens + features + prefix.nbytes
+
+
+def test_large_frames_come_one_at_a_time_and_small_ones_in_chunks(segmenter):
+    for height, width, expected in ((36, 48, (CHUNK_FRAMES, CHUNKS_AHEAD)), (5000, 5000, (1, 1)), (8192, 8192, (1, 0))):
+        session = VideoSession(replace(noise_video(2), height=height, width=width), segmenter)
+        assert (session._chunk_frames, session._chunks_ahead) == expected
+
+
+def test_a_stream_gives_what_segment_collects(segmenter):
+    video = noise_video()
+    with VideoSession(video, segmenter) as session:
+        prediction = session.segment(QUERIES)
+        frames = list(session.stream(QUERIES))
+        assert [answer.text for answer in session.answers] == [result.text for result in prediction.results]
+    assert [frame.frame_idx for frame in frames] == list(range(20))
+    for frame in frames:
+        assert (frame.queries, frame.obj_ids) == (tuple(QUERIES), (1, 1, 1))
+        assert np.array_equal(frame.masks_NHW, prediction.masks(frame.frame_idx))
+        assert frame.boxes == [boxes[frame.frame_idx] for boxes in prediction.boxes()]
+        assert frame.scores_N.tolist() == [masklet.frame_scores_T[frame.frame_idx] for _, masklet in prediction.objects()]
+
+
+def test_a_session_in_use_says_so_and_is_free_again_after_the_stream(segmenter):
+    with VideoSession(noise_video(), segmenter) as session:
+        stream = session.stream(QUERIES[0])
+        next(stream)
+        for use in (lambda: session.segment(QUERIES[0]), lambda: next(session.stream(QUERIES[0]))):
+            with pytest.raises(ConfigError, match="the session of frames is in use by another call"):
+                use()
+        stream.close()
+        assert session.segment(QUERIES[0]).video.num_frames == 20
+
+
+def test_closing_while_another_thread_decodes_ends_its_call_with_an_error(segmenter):
+    started, closed = threading.Event(), threading.Event()
+    video = noise_video(10 * CHUNK_FRAMES)
+
+    def read(frame_idx):
+        if frame_idx[0] >= 4 * CHUNK_FRAMES:
+            started.set()
+            assert closed.wait(20)
+        return video.read(frame_idx)
+
+    session = VideoSession(replace(video, read=read), segmenter, budget_bytes=0)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(session.segment, QUERIES[0])
+        assert started.wait(20)
+        closing = threading.Thread(target=session.close)
+        closing.start()
+        closed.set()
+        with pytest.raises(ConfigError, match="the session of frames is closed"):
+            asked.result(20)
+        closing.join(20)
+    assert not closing.is_alive()
+
+
+def test_limits_of_an_opened_video_are_respected(tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "image.png")
+    with pytest.raises(VideoError, match="40x30"):
+        open_video(tmp_path / "image.png", limits=ReadLimits(max_pixels=1000))
+
+
+def test_an_unknown_option_is_answered_with_the_one_that_was_meant(segmenter):
+    with VideoSession(noise_video(), segmenter) as session, pytest.raises(ConfigError, match="'tempalte'; did you mean 'template'"):
+        session.segment(QUERIES[0], tempalte="raw")
 
 
 @pytest.mark.parametrize("answer", ["forced", "generate"])
@@ -101,13 +184,15 @@ def test_groups_of_any_size_give_the_same_answers(segmenter, monkeypatch, answer
     answers = []
     for budget in (0, 2**24):
         with VideoSession(noise_video(), segmenter, budget_bytes=budget) as session:
-            answers.append(segmenter.reason(session, [*QUERIES, QUERIES[0]], answer=answer))
+            answers.append(segmenter.reason(session, [*QUERIES, QUERIES[0]], VideoLisaOptions(answer=answer)))
     lengths = Counter(segmenter.processor.to_inputs([query], answer="generate").shape[1] for query in [*QUERIES, QUERIES[0]])
     assert len(lengths) > 1
     assert rows == [1, 1, 1, 1, *([4] if answer == "forced" else [lengths[length] for length in sorted(lengths)])]
     for alone, together in zip(*answers, strict=True):
         assert alone.text == together.text
-        assert torch.allclose(alone.prompts_NKC, together.prompts_NKC, atol=1e-4)
+        assert len(alone.objects) == len(together.objects)
+        for one, other in zip(alone.objects, together.objects, strict=True):
+            assert torch.allclose(one.prompt_KC, other.prompt_KC, atol=1e-4)
 
 
 def test_the_video_is_read_once_for_all_calls(segmenter, monkeypatch):
@@ -116,9 +201,9 @@ def test_the_video_is_read_once_for_all_calls(segmenter, monkeypatch):
         method = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *inputs, name=name, method=method: reads.append(name) or method(*inputs))
     with VideoSession(noise_video(), segmenter) as session:
-        first = segmenter.reason(session, [QUERIES[0]])[0].prompts_NKC
-        again = segmenter.reason(session, [QUERIES[0]])[0].prompts_NKC
-        segmenter.reason(session, QUERIES, answer="generate")
+        first = segmenter.reason(session, [QUERIES[0]], FORCED)[0].objects[0].prompt_KC
+        again = segmenter.reason(session, [QUERIES[0]], FORCED)[0].objects[0].prompt_KC
+        segmenter.reason(session, QUERIES, VideoLisaOptions(answer="generate"))
     assert reads == ["forward", "read_prefix"]
     assert torch.equal(first, again)
 
@@ -132,15 +217,17 @@ def test_a_reading_beyond_the_budget_is_not_kept(segmenter):
     with VideoSession(noise_video(), segmenter, budget_bytes=99) as session:
         readings = [session.recall("video", lambda: made.append(0) or Reading()) for _ in range(2)]
     assert len(made) == 2 and readings[0] is not readings[1]
-    with VideoSession(noise_video(), segmenter, budget_bytes=100) as session:
-        readings = [session.recall(key, Reading) for key in ("video", "video", "other", "video")]
-    assert readings[0] is readings[1] and readings[3] is not readings[0]
+    with VideoSession(noise_video(), segmenter, budget_bytes=200) as session:
+        first, again, second, third, first_again, second_anew = (session.recall(key, Reading) for key in "aabcab")
+    assert first is again and second is not second_anew  # "b" was asked for longest ago when "c" needed room ...
+    assert first_again is not first  # ... and "a" when "b" did
+    assert third is not second
 
 
 def test_frames_are_decoded_at_most_two_chunks_ahead(segmenter):
     video, reads = counting(noise_video(10 * CHUNK_FRAMES))
     with VideoSession(video, segmenter, budget_bytes=0) as session:
-        session.vision_tokens([0])
+        session.segment(QUERIES[0])
         reads.clear()
         ahead = []
         for chunk, _ in session._feature_chunks():
@@ -172,7 +259,7 @@ def test_progress_reaches_the_end(segmenter):
     seen = []
     with VideoSession(noise_video(), segmenter) as session:
         session.segment(QUERIES[0], progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(8, 20), (16, 20), (20, 20)]
+    assert seen == [(i, 20) for i in range(1, 21)]
 
 
 @pytest.mark.parametrize(
@@ -190,15 +277,16 @@ def test_nothing_to_look_for(segmenter, queries, message):
 
 def test_seg_typed_by_the_user_is_not_the_answer(segmenter):
     with VideoSession(noise_video(), segmenter) as session:
-        (reply,) = segmenter.reason(session, ["the [SEG] fish"])
+        (reply,) = segmenter.reason(session, ["the [SEG] fish"], FORCED)
         chosen = segmenter.processor.choose_frames(20)
-        tokens = session.vision_tokens(chosen.sparse_frame_idx.tolist())
+        tokens = session.recall_frames("tokens", chosen.sparse_frame_idx.tolist(), segmenter.encode_vision)
     ids = segmenter.processor.to_inputs(["the [SEG] fish"])
     hidden, spliced = segmenter.model.hidden_states(ids, sparse_dense_tokens(tokens[None], torch.from_numpy(chosen.dense_slots)[None]))
     states, _ = segmenter.model.seg_hidden(ids, hidden, spliced)
     typed, answered = segmenter.model.prompt_projector(states)
-    assert reply.prompts_NKC.shape == (1, 1, 16)
-    assert torch.allclose(reply.prompts_NKC[0, 0], answered, atol=1e-6)
+    (obj,) = reply.objects
+    assert obj.prompt_KC.shape == (1, 16)
+    assert torch.allclose(obj.prompt_KC[0], answered, atol=1e-6)
     assert not torch.allclose(typed, answered, atol=1e-6)
 
 
@@ -212,6 +300,12 @@ def test_a_query_beyond_the_models_context_is_refused(segmenter, monkeypatch):
 
 def test_a_closed_session_says_so(segmenter):
     session = VideoSession(noise_video(), segmenter)
+    session.segment(QUERIES[0])
     session.close()
-    with pytest.raises(ConfigError, match=r"^the session of frames is closed; open the video again$"):
-        session.segment(QUERIES[0])
+    for use in (
+        lambda: session.segment(QUERIES[0]),
+        lambda: session.refine(0, np.zeros((36, 48), bool)),
+        lambda: next(session.stream("x")),
+    ):
+        with pytest.raises(ConfigError, match=r"^the session of frames is closed; open the video again$"):
+            use()

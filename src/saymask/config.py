@@ -29,6 +29,9 @@ class Config(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
+            if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+                key = str(first["loc"][0])
+                raise ConfigError(f"{source}: unknown key {key!r}; {suggest(key, list(cls.model_fields))}") from None
             path, value = ".".join(map(str, first["loc"])), first["input"]
             # What is wrong with several keys together belongs to no value; the message names them.
             place = [path] * bool(path) if isinstance(value, Mapping | BaseModel) else [f"{path} = {value!r}"]

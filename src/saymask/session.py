@@ -208,7 +208,7 @@ class VideoSession:
             dropped = {i: reason for i, reason in old.dropped.items() if i != frame_idx}
             refined = ObjectTrack({**old.references, frame_idx: mask}, dropped)
             found: dict[int, tuple[Rle, float]] = {}
-            for done, (index, of_frame) in enumerate(self._tracked([refined]), start=1):
+            for done, (index, of_frame) in enumerate(self._tracked([[refined]]), start=1):
                 found[index] = of_frame[0]
                 if progress:
                     progress(done, self.video.num_frames)
@@ -269,7 +269,7 @@ class VideoSession:
         tracks = [track for of_answer in call.tracks for track in of_answer]
         tracked = [n for n, track in enumerate(tracks) if track.references]
         own = [n for n, track in enumerate(tracks) if not track.references]
-        parts = [(tracked, self._tracked([tracks[n] for n in tracked]))] if tracked else []
+        parts = [(tracked, self._tracked(call.tracks))] if tracked else []
         if own and self.segmenter.family.default_tracker:
             parts.append((own, self._empty(len(own))))
         elif own:
@@ -286,16 +286,17 @@ class VideoSession:
                 of_frame = waiting.pop(frame_idx)
                 yield frame_idx, [of_frame[place] for place in range(num_objects)]
 
-    def _tracked(self, tracks: Sequence[ObjectTrack]) -> Iterator[tuple[int, Found]]:
-        """Masks of all frames by tracking from each object's references; groups of objects advance side by side."""
+    def _tracked(self, of_answers: Sequence[Sequence[ObjectTrack]]) -> Iterator[tuple[int, Found]]:
+        """Masks of all frames for the objects with references, in order; objects of different answers are tracked apart, side by side."""
         assert self.tracker is not None
-        place_of = {id(track): place for place, track in enumerate(tracks)}
+        tracked = [track for tracks in of_answers for track in tracks if track.references]
+        place_of = {id(track): place for place, track in enumerate(tracked)}
         parts = []
-        for group in with_same_references(tracks):
+        for group in (group for tracks in of_answers for group in with_same_references(tracks)):
             frames = propagate_group(self.tracker, self.video, group, self._tracker_features)
             walk = ((frame.frame_idx, _encode_masks(frame.masks_NHW, frame.scores_N)) for frame in frames)
             parts.append(([place_of[id(track)] for track in group], walk))
-        for step in self._merged(parts, len(tracks)):
+        for step in self._merged(parts, len(tracked)):
             self._require_open()
             yield step
 

@@ -6,14 +6,14 @@ import pytest
 from saymask.cli.inspect import describe
 from saymask.config import Config
 from saymask.errors import ConfigError
-from saymask.lookup import RECIPES, TABLES, resolve
+from saymask.lookup import RECIPES, kinds, resolve, table
 from saymask.models.checkpoints import bundled_folder, load_model
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
 
-ENTRIES = [(kind, name) for kind, table in TABLES.items() for name in table]
-BUNDLED = [name for name in TABLES["model"] if bundled_folder(name).is_dir()]
+ENTRIES = [(kind, name) for kind in kinds() for name in table(kind)]
+BUNDLED = [name for name in table("model") if bundled_folder(name).is_dir()]
 
 
 @pytest.mark.parametrize(("kind", "name"), ENTRIES)
@@ -21,8 +21,8 @@ def test_a_name_leads_to_something_callable_that_describes_itself(kind, name):
     target = resolve(name, kind)
     assert callable(target)
     line = (target.__doc__ or "").partition("\n")[0]
-    assert 10 < len(line) <= 140 and line.endswith((".", ":")), f"{TABLES[kind][name]} needs a one-line summary, has {line!r}"
-    assert describe(TABLES[kind][name]) == line
+    assert 10 < len(line) <= 140 and line.endswith((".", ":")), f"{table(kind)[name]} needs a one-line summary, has {line!r}"
+    assert describe(table(kind)[name]) == line
 
 
 @pytest.mark.parametrize("name", RECIPES)

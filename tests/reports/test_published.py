@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from saymask.errors import DataError
-from saymask.evaluation import published
 from saymask.lookup import DATASETS, resolve
+from saymask.reports import published
 from saymask.reports.published import CAVEATS, MEASURES, WHOLE, all_published_rows, published_rows
 from saymask.reports.published_tables import SOURCES, TABLES, PrintedTable
 

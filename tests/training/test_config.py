@@ -5,7 +5,7 @@ import pytest
 from saymask.errors import ConfigError
 from saymask.recipes.videolisa import videolisa_toy
 from saymask.recipes.xmem import xmem_toy
-from saymask.training.config import BootstrapConfig
+from saymask.training.tasks.xmem_toy_config import BootstrapConfig
 
 
 def test_phases_hand_over_at_their_share_of_the_run():

@@ -7,7 +7,6 @@ from functools import partial
 import pytest
 import torch
 from PIL import Image
-from saymask.training.tasks.videolisa_toy import build
 
 from saymask.evaluation.candidates import with_model
 from saymask.evaluation.exam import open_exam
@@ -15,9 +14,11 @@ from saymask.evaluation.run import predict, score
 from saymask.lookup import resolve
 from saymask.models.checkpoints import load_model, save_model
 from saymask.runtime import Runtime
-from saymask.training.config import ValidationConfig, VideoLisaToyConfig
+from saymask.training.config import ValidationConfig
 from saymask.training.loop import train
 from saymask.training.task import Task
+from saymask.training.tasks.questions import build
+from saymask.training.tasks.questions_config import QuestionsConfig
 
 CPU = Runtime("cpu")
 TINY = [
@@ -27,7 +28,7 @@ TINY = [
 ]
 
 
-class Fp32Config(VideoLisaToyConfig):
+class Fp32Config(QuestionsConfig):
     """Saves every bit, so that what is loaded is what was validated."""
 
     def task(self) -> Task:

@@ -167,7 +167,7 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
     for file in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / file).is_file():
             raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and tokenizer.json")
-    family = _family_of(folder)
+    family = _family_of(read_json(folder / "config.json").get("model_type"), f"{folder}/config.json")
     quantisation: dict[str, Any] = {}
     if runtime.quantization_config is not None:
         parts = {name.split(".")[0] for name in read_shapes(folder / "model.safetensors")}
@@ -204,14 +204,11 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
     return family.load("segmenter")(model, processor, name, [folder / "model.safetensors"])
 
 
-def _family_of(folder: Path) -> Family:
-    """The family whose layout of ours a folder is in."""
-    model_type = read_json(folder / "config.json").get("model_type")
+def _family_of(model_type: Any, source: str) -> Family:
+    """The family whose layout of ours has this `model_type`."""
     by_type = {family.model_type: family for family in families().values() if family.model_type}
     if model_type not in by_type:
-        raise CheckpointError(
-            f"{folder}/config.json: model_type {model_type!r} is not a saymask model; {suggest(str(model_type), by_type)}"
-        )
+        raise CheckpointError(f"{source}: model_type {model_type!r} is not a saymask model; {suggest(str(model_type), by_type)}")
     return by_type[model_type]
 
 
@@ -230,7 +227,8 @@ def save_model(model: Any, processor: Any, folder: Path, dtype: torch.dtype = to
     with init_empty_weights():
         plain = type(model)(model.config.without_training_aids())
     plain.load_state_dict(state, assign=True)
-    plain.tie_weights()  # what is shared is written once
+    family = _family_of(model.config.model_type, type(model).__name__)
+    plain.get_submodule(family.language_model).tie_weights()  # what is shared is written once
     with replaced_folder(folder) as draft, quiet_transformers():
         plain.save_pretrained(draft)
         processor.tokenizer.save_pretrained(draft)

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from saymask.benchmark.naive import eager_attention, naive_masks
 
 from saymask.benchmark.stopwatch import Stopwatch
 from saymask.models.checkpoints import load_model
+from saymask.models.parts.eager_attention import eager_attention
+from saymask.models.videolisa.naive import naive_masks
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
 from saymask.toyworld.dataset import load_toyworld
 
-FAKE = runpy.run_path(str(Path(__file__).parents[2] / "bench/fake_release.py"))
+FAKE = runpy.run_path(str(Path(__file__).parents[3] / "bench/fake_release.py"))
 DEMO_SCENE, QUESTIONS = 25, ["the yellow fish", "the green hammer"]
 
 
@@ -37,7 +38,7 @@ def release(tmp_path_factory) -> VideoLisaSegmenter:
 
 
 def naive(video: Video, segmenter: VideoLisaSegmenter, queries: list[str]) -> list[np.ndarray]:
-    return naive_masks(video, segmenter, queries, Stopwatch(torch.device("cpu")))
+    return naive_masks(video, segmenter, queries, Stopwatch(torch.device("cpu")).stage)
 
 
 def session(video: Video, segmenter: VideoLisaSegmenter, queries: list[str]) -> list[np.ndarray]:

@@ -20,11 +20,11 @@ from saymask.models import checkpoints
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa import prompts
-from saymask.models.videolisa.release_download import load_hub, load_videolisa_3_8b
-from saymask.models.videolisa.release_loading import is_release, load_release, load_tokenizer
+from saymask.models.videolisa.release_download import VideoLisaRelease, load_hub, load_videolisa_3_8b
+from saymask.models.videolisa.release_loading import load_release, load_tokenizer
 from saymask.runtime import Runtime
 from saymask.storage import hub
-from saymask.storage.weight_files import weight_files
+from saymask.storage.weight_files import read_json, weight_files
 from saymask.video.transforms import Geometry
 
 ROOT = Path(__file__).parents[3]
@@ -175,7 +175,8 @@ def test_no_code_of_a_file_is_run(release, capsys):
 
 def test_our_layout_is_no_release(release, segmenter, tmp_path):
     save_model(segmenter.model, segmenter.processor, tmp_path / "ours")
-    assert (is_release(release[0]), is_release(tmp_path / "ours"), is_release(tmp_path)) == (True, False, False)
+    recognised = [VideoLisaRelease().recognises(read_json(folder / "config.json")) for folder in (release[0], tmp_path / "ours")]
+    assert recognised == [True, False]
 
 
 # -- by name, folder or repository -----------------------------------------------------------------------------------------------------
@@ -188,10 +189,16 @@ def test_load_model_knows_the_layout(release):
     assert load_model(str(folder), Runtime("cpu"), str(elsewhere)).name == "model"
 
 
-def test_load_model_asks_the_hub_for_what_looks_like_a_repository(monkeypatch, tmp_path):
+def test_load_model_asks_the_hub_for_what_looks_like_a_repository_and_its_config_for_the_family(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checkpoints, "load_hub", lambda *arguments: arguments)
+    config = tmp_path / "config.json"
+    monkeypatch.setattr(checkpoints, "fetch_config", lambda repo_id: config)
+    monkeypatch.setattr(VideoLisaRelease, "load_hub", lambda self, *arguments: arguments)
+    config.write_text('{"model_type": "llava_phi"}')
     assert load_model("owner/some-model.v2", CPU) == ("owner/some-model.v2", CPU, "owner/some-model.v2", None)
+    config.write_text('{"model_type": "gpt2"}')
+    with pytest.raises(CheckpointError, match=r"owner/some-model.v2 on the hub: model_type 'gpt2'"):
+        load_model("owner/some-model.v2", CPU)
 
 
 @pytest.mark.parametrize("name", ["toy", "./no/such/folder"])

@@ -25,7 +25,7 @@ def test_a_batch_is_a_function_of_seed_and_step():
     ("override", "message"),
     [
         (
-            "num_supervised=20",
+            "processor.num_supervised=20",
             "no model can be built from these numbers (num_supervised = 20: of a clip's frames only 3 can be supervised); "
             "check the model.* overrides",
         ),

@@ -12,8 +12,8 @@ from dataset_trees import TREES
 
 from saymask.datasets.own.folder import load_folder_dataset
 from saymask.errors import ConfigError
-from saymask.models.adapters import PARTS
 from saymask.models.checkpoints import load_model
+from saymask.models.videolisa import FAMILY
 from saymask.recipes.videolisa_tuning import finetune, videolisa_phi3
 from saymask.records import Video
 from saymask.runtime import Runtime
@@ -52,7 +52,12 @@ def own_data(tmp_path):
 def test_the_papers_recipe_has_the_papers_numbers():
     config = videolisa_phi3()
     assert config.batch_size * config.micro_batches == 128
-    assert (config.steps, config.clips, config.num_supervised, config.gradient_checkpointing) == (6000, "refer", None, True)
+    assert (config.steps, config.processor["clips"], config.processor["num_supervised"], config.gradient_checkpointing) == (
+        6000,
+        "refer",
+        None,
+        True,
+    )
     optim = config.optim
     assert (optim.lr, optim.betas, optim.weight_decay, optim.clip_norm) == (3e-4, (0.9, 0.95), 0, 1.0)
     assert (optim.schedule, optim.warmup_steps, optim.final_lr_share) == ("linear", 100, 0)
@@ -77,7 +82,7 @@ def test_twenty_steps_of_the_papers_recipe_on_the_papers_mixture(phi3, release, 
     before = load_model(release, Runtime("cpu", "float32")).model.state_dict()
     after = load_model(f"{release}+{model}", Runtime("cpu", "float32")).model.state_dict()
     changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
-    trained = tuple(f"{PARTS[part]}." for part in config.train_parts if part in PARTS)
+    trained = tuple(f"{FAMILY.train_parts[part]}." for part in config.train_parts if part != "lora")
     assert {name for name in changed if not name.startswith(trained)} == {
         f"language_model.model.layers.{i}.self_attn.qkv_proj.weight" for i in range(2)
     }
@@ -140,7 +145,10 @@ def test_own_data_become_an_adapter_that_answers(own_data, tmp_path):
     ("overrides", "message"),
     [
         ([], "data.root is not given: the folder of your videos, masks and sentences; saymask train finetune data.root=DIR"),
-        (["data.name=toyworld", "num_supervised=20"], "num_supervised = 20: of a clip's frames only 8 can be supervised (toy)"),
+        (
+            ["data.name=toyworld", "processor.num_supervised=20"],
+            "processor: num_supervised = 20: of a clip's frames only 8 can be supervised (toy)",
+        ),
         (
             ["data.name=toyworld", "lora.targets=[q_proj]"],
             "lora.targets: the language model has no layer 'q_proj'; it has o_proj, qkv_proj, gate_up_proj, down_proj",

@@ -8,8 +8,8 @@ from saymask.errors import ConfigError
 from saymask.recipes.xmem import xmem_toy
 from saymask.toyworld.dataset import FAMILIES, draw_scenes, render
 from saymask.trackers.xmem.frames import normalise
-from saymask.training.config import ClipConfig
 from saymask.training.tasks.xmem_toy import choose_objects, clip_frames
+from saymask.training.tasks.xmem_toy_config import ClipConfig
 
 TINY = ["batch_size=3", "data.size=64", "data.crop=48", "data.min_pixels=10"]
 
