@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.models.adapters import AdapterConfig, LoraConfig, add_adapter, save_adapter, weights_digest
 from saymask.models.checkpoints import load_model, save_model
+from saymask.models.videolisa import FAMILY
 from saymask.runtime import Runtime
 
 CPU = Runtime("cpu", "float32")
@@ -28,13 +29,13 @@ def adapt(base, folder, parts=PARTS, shift=0.05):
     """Train an adapter by moving everything that can be trained, save it, and return the model with it, unmerged."""
     loaded = load_model(base, CPU)
     torch.manual_seed(0)
-    add_adapter(loaded.model, parts, LoraConfig())
+    add_adapter(FAMILY, loaded.model, parts, LoraConfig())
     with torch.no_grad():
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
                 parameter.add_(shift * torch.randn(parameter.shape))
     digest = weights_digest(loaded.weights_files)
-    save_adapter(loaded.model, AdapterConfig(base=str(base), base_sha256=digest, parts=parts, new_words=("blicket",)), folder)
+    save_adapter(FAMILY, loaded.model, AdapterConfig(base=str(base), base_sha256=digest, parts=parts, new_words=("blicket",)), folder)
     loaded.model.eval()
     return loaded
 
@@ -58,7 +59,7 @@ def differ(ones, others):
 
 def test_a_fresh_adapter_changes_nothing_and_frees_only_what_was_named(segmenter):
     before = outputs(segmenter)
-    add_adapter(segmenter.model, ("lora", "prompt_projector"), LoraConfig())
+    add_adapter(FAMILY, segmenter.model, ("lora", "prompt_projector"), LoraConfig())
     segmenter.model.eval()
     assert differ(outputs(segmenter), before) == 0
     trained = [name for name, parameter in segmenter.model.named_parameters() if parameter.requires_grad]
@@ -69,7 +70,7 @@ def test_a_fresh_adapter_changes_nothing_and_frees_only_what_was_named(segmenter
 
 
 def test_dropout_and_numbers_are_those_asked_for(segmenter):
-    add_adapter(segmenter.model, ("lora",), LoraConfig(targets=("o_proj",), rank=3, alpha=6, dropout=0.25))
+    add_adapter(FAMILY, segmenter.model, ("lora",), LoraConfig(targets=("o_proj",), rank=3, alpha=6, dropout=0.25))
     layer = segmenter.model.language_model.model.layers[0].self_attn.o_proj
     assert (layer.lora_A["default"].weight.shape, layer.lora_B["default"].weight.shape) == ((3, 32), (32, 3))
     assert (layer.lora_dropout["default"].p, layer.scaling["default"]) == (0.25, 2)
@@ -78,13 +79,13 @@ def test_dropout_and_numbers_are_those_asked_for(segmenter):
 def test_a_layer_that_is_not_there(segmenter):
     expected = "lora.targets: the language model has no layer 'v_proj'; it has o_proj, qkv_proj, gate_up_proj, down_proj"
     with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
-        add_adapter(segmenter.model, ("lora",), LoraConfig(targets=("qkv_proj", "v_proj")))
+        add_adapter(FAMILY, segmenter.model, ("lora",), LoraConfig(targets=("qkv_proj", "v_proj")))
 
 
 def test_without_peft_the_error_says_what_to_install(segmenter, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ConfigError, match=r"^training LoRA needs peft, which cannot be imported \(.*\); pip install 'saymask\[train\]'$"):
-        add_adapter(segmenter.model, ("lora",), LoraConfig())
+        add_adapter(FAMILY, segmenter.model, ("lora",), LoraConfig())
 
 
 def test_merged_equals_unmerged_and_needs_no_peft(base, tmp_path, monkeypatch):

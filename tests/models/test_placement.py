@@ -73,10 +73,12 @@ def test_quantisation_without_a_cuda_device(folder):
 
 def test_quantisation_is_for_the_language_model_alone():
     config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=["mine"])
-    arguments = language_quantisation(Runtime("cuda:1", quantization_config=config))
+    arguments = language_quantisation(
+        Runtime("cuda:1", quantization_config=config), "language_model", ["visual", "language_model", "mask_head"]
+    )
     assert arguments == {"quantization_config": config, "device_map": {"": "cuda:1"}}
-    assert config.llm_int8_skip_modules == ["mine", "visual", "mask_head", "prompt_projector", "lm_head"]
-    assert language_quantisation(Runtime("cuda")) == {}
+    assert config.llm_int8_skip_modules == ["mine", "mask_head", "visual", "lm_head"]
+    assert language_quantisation(Runtime("cuda"), "language_model", []) == {}
 
 
 def test_quantisation_without_its_library(folder):

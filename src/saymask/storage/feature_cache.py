@@ -34,7 +34,7 @@ class FeatureCache:
     def __init__(self, budget: ByteBudget):
         self.budget = budget
         self._rows: dict[int, tuple[Tensor, ...]] = {}
-        self._blocks: dict[Any, list[Tensor]] = {}
+        self._blocks: dict[Any, tuple[Tensor, int]] = {}  # and how many of its rows are taken
         self._used_bytes = 0
 
     def __contains__(self, frame_idx: int) -> bool:
@@ -62,13 +62,13 @@ class FeatureCache:
     def _keep(self, place: int, tensor: Tensor) -> Tensor:
         """Copy a tensor into the next free row of its block."""
         block_of = (place, tensor.shape, tensor.dtype, tensor.device)
-        free_rows = self._blocks.setdefault(block_of, [])
-        if not free_rows:
+        block, row = self._blocks.get(block_of, (tensor.new_empty(0), 0))
+        if row == len(block):
             num_rows = max(1, min(BLOCK_BYTES, self.budget.limit) // max(1, tensor.nbytes))
-            block = torch.empty(num_rows, *tensor.shape, dtype=tensor.dtype, device=tensor.device)
-            free_rows.extend(reversed(block.unbind(0)))
+            block, row = torch.empty(num_rows, *tensor.shape, dtype=tensor.dtype, device=tensor.device), 0
+        self._blocks[block_of] = block, row + 1
         with torch.inference_mode():  # the block may have been made in it
-            return free_rows.pop().copy_(tensor)
+            return block[row].copy_(tensor)
 
 
 class Recallable(Protocol):

@@ -6,6 +6,7 @@ import torch
 
 from saymask.errors import ConfigError
 from saymask.models.parts.visual_prefix import split_at_video
+from saymask.models.videolisa.options import VideoLisaOptions
 from saymask.records import Video
 from saymask.session import VideoSession
 
@@ -87,7 +88,7 @@ def test_an_answer_without_seg_gives_no_object_and_reads_no_further_frame(segmen
 
 
 def refusal():
-    from saymask.models.videolisa.model import Generated
+    from saymask.models.parts.reasoning import Generated
 
     return Generated((7,), torch.zeros(0, 32))
 
@@ -96,13 +97,18 @@ def test_questions_of_different_length_keep_their_order(segmenter):
     queries = ["the red fish", "Where is the apple?", "the blue key"]
     video = Video.from_frames(np.zeros((6, 32, 32, 3), dtype=np.uint8))
     with VideoSession(video, segmenter) as session:
-        together = segmenter.reason(session, queries, answer="generate")
-        alone = [segmenter.reason(session, [query], answer="generate")[0] for query in queries]
+        together = segmenter.reason(session, queries, VideoLisaOptions(answer="generate"))
+        alone = [segmenter.reason(session, [query], VideoLisaOptions(answer="generate"))[0] for query in queries]
     assert [answer.text for answer in together] == [answer.text for answer in alone]
 
 
 def test_unknown_answer_mode(segmenter):
     video = Video.from_frames(np.zeros((6, 32, 32, 3), dtype=np.uint8))
-    with VideoSession(video, segmenter) as session, pytest.raises(ConfigError) as caught:
+    with VideoSession(video, segmenter) as session, pytest.raises(ConfigError, match=r"answer = 'generated': .*'forced' or 'generate'"):
         session.segment("the red fish", answer="generated")
-    assert str(caught.value) == "unknown answer mode 'generated'; did you mean 'generate'?"
+
+
+def test_unknown_template(segmenter):
+    video = Video.from_frames(np.zeros((6, 32, 32, 3), dtype=np.uint8))
+    with VideoSession(video, segmenter) as session, pytest.raises(ConfigError, match="template = 'rwa': .*did you mean 'raw'"):
+        session.segment("the red fish", template="rwa")

@@ -5,7 +5,7 @@ import pytest
 
 from saymask.errors import DataError
 from saymask.models.parts.chat import IGNORE_LABEL
-from saymask.models.videolisa.processor import VideoLisaProcessor
+from saymask.models.videolisa.processor import CLIP_SAMPLERS, VideoLisaProcessor
 from saymask.models.videolisa.prompts import TRAINING_EXPLANATORY_REQUESTS
 from saymask.records import Video
 from saymask.samples import Expression, Sample
@@ -39,12 +39,13 @@ def test_an_answer_instead_of_a_mask_is_asked_for_without_one(segmenter):
 
 
 @pytest.mark.parametrize(("supervised", "masked"), [(None, [2, 5]), (4, [0, 2, 3, 5])])
-def test_the_sampler_chooses_frames_and_dense_slots(segmenter, supervised, masked):
+def test_the_sampler_chooses_frames_and_dense_slots(segmenter, supervised, masked, monkeypatch):
     def sampler(num_frames, num_sparse, num_dense, rng):
         assert (num_frames, num_sparse, num_dense) == (6, 4, 2)
         return SparseDense(np.array([0, 2, 3, 5]), np.array([1, 3]))
 
-    processor = VideoLisaProcessor(segmenter.processor.tokenizer, segmenter.config, supervised, sampler)
+    monkeypatch.setitem(CLIP_SAMPLERS, "mine", sampler)
+    processor = VideoLisaProcessor(segmenter.processor.tokenizer, segmenter.config, supervised, clips="mine")
     batch = processor.to_batch([make_sample(Expression("0", "the fish", (1,)))], np.random.default_rng(0))
     assert batch["dense_slots_BD"].tolist() == [[1, 3]]
     # Every frame is grey, as bright as its number; the mask encoder's input is (value - 123.675) / 58.395 in red.
@@ -56,3 +57,8 @@ def test_the_sampler_chooses_frames_and_dense_slots(segmenter, supervised, maske
 def test_a_sentence_with_the_token_of_masks_is_refused(segmenter, expression):
     with pytest.raises(DataError, match=r"^expression '3', '.*': \[SEG\] stands for a mask; leave it out$"):
         segmenter.processor.to_batch([make_sample(expression)], np.random.default_rng(0))
+
+
+def test_unknown_clips_are_refused(segmenter):
+    with pytest.raises(ValueError, match="unknown clips 'refr'; did you mean 'refer'"):
+        VideoLisaProcessor(segmenter.processor.tokenizer, segmenter.config, clips="refr")

@@ -18,6 +18,7 @@ from sentencepiece import sentencepiece_model_pb2
 from saymask.errors import CheckpointError, ConfigError
 from saymask.models import checkpoints
 from saymask.models.checkpoints import load_model, save_model
+from saymask.models.parts.chat import encode
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa import prompts
 from saymask.models.videolisa.release_download import VideoLisaRelease, load_hub, load_videolisa_3_8b
@@ -293,8 +294,8 @@ def test_ids_follow_the_chunk_rule_of_the_slow_tokenizer(tmp_path, legacy):
     tokenizer, slow = load_tokenizer(tmp_path), slow_llama_ids(tmp_path, legacy is not False)
     assert len(PROMPTS) == 20
     for prompt in PROMPTS:
-        ids = prompts.encode(prompt, lambda chunk: tokenizer(chunk).input_ids, tokenizer.bos_token_id)
-        assert ids == prompts.encode(prompt, slow, 1), prompt
+        ids = encode(prompt, lambda chunk: tokenizer(chunk).input_ids, tokenizer.bos_token_id)
+        assert ids == encode(prompt, slow, 1), prompt
         assert ids.count(seg_token_id) == prompt.count("[SEG]")
     assert (tokenizer.pad_token_id, tokenizer.padding_side) == (0, "right")
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.models.base import Answer
+from saymask.models.base import Answer, ObjectAnswer
 from saymask.models.parts.visual import TOKEN_LAYOUTS
 from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
+from saymask.models.videolisa.options import VideoLisaOptions
 from saymask.models.videolisa.processor import VideoLisaProcessor
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
@@ -69,20 +70,20 @@ def test_every_layout_answers_with_a_mask_on_every_frame(tokenizer, layout):
 def test_a_token_per_frame_steers_its_frame_and_those_nearest(tokenizer):
     segmenter = build(tokenizer, token_per_frame=True)
     with VideoSession(noise(), segmenter) as session:
-        (answer,) = segmenter.reason(session, ["the red fish"])
+        (answer,) = segmenter.reason(session, ["the red fish"], VideoLisaOptions())
     # Four sparse frames of nine are 0, 2, 4, 7; slots 0 and 1 are dense.
     assert answer.text == "Sure, [SEG] [SEG]."
-    assert answer.phrases == ("the red fish",)
-    assert answer.reference_frames == (0, 2) == tuple(answer.frame_prompts)
-    first, second = answer.frame_prompts.values()
+    (obj,) = answer.objects
+    assert obj.reference_frames == (0, 2) == tuple(obj.frame_prompts)
+    first, second = obj.frame_prompts.values()
     assert not torch.equal(first, second)
+
+    def decoded(frame_idx, steered):
+        features = segmenter.encode_image(noise().frames([frame_idx]))
+        return segmenter.decode(features, [frame_idx], noise(), [Answer("", (steered,))]).lowres_TNhw
+
     for frame_idx, own in ((0, first), (2, second), (8, second)):
-        assert torch.equal(answer.prompts_on(frame_idx), own)
-    features = segmenter.encode_image(noise().frames([8]))
-    alone = Answer("", ("",), second, ())
-    assert torch.equal(
-        segmenter.decode(features, [8], noise(), [answer]).lowres_TNhw, segmenter.decode(features, [8], noise(), [alone]).lowres_TNhw
-    )
+        assert torch.equal(decoded(frame_idx, obj), decoded(frame_idx, ObjectAnswer(prompt_KC=own)))
 
 
 def test_a_supervised_frame_is_taught_to_its_own_token(tokenizer):
@@ -125,7 +126,8 @@ def test_an_image_model_sees_the_first_frame_alone(tokenizer):
     prompts = []
     for source in (video, still):
         with VideoSession(source, segmenter) as session:
-            (answer,) = segmenter.reason(session, ["the red fish"])
-        assert answer.reference_frames == (0,)
-        prompts.append(answer.prompts_NKC)
+            (answer,) = segmenter.reason(session, ["the red fish"], VideoLisaOptions())
+        (obj,) = answer.objects
+        assert obj.reference_frames == (0,)
+        prompts.append(obj.prompt_KC)
     assert torch.equal(*prompts)
