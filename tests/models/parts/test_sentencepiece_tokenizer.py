@@ -4,6 +4,8 @@ import io
 import json
 import pickle
 import re
+import runpy
+from pathlib import Path
 
 import pytest
 import sentencepiece
@@ -14,6 +16,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from saymask.errors import CheckpointError
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer, TokenizerSettings
 
+BENCH = Path(__file__).parents[3] / "bench"
 NUM_PIECES = 28
 SETTINGS = {
     "legacy": False,
@@ -228,3 +231,21 @@ def test_a_setting_that_is_not_supported_is_named(model, tmp_path, change, key):
     write(tmp_path, model, {**SETTINGS, **change})
     with pytest.raises(CheckpointError, match=f"^{re.escape(f'{tmp_path}/tokenizer_config.json: {key}')}"):
         SentencePieceTokenizer.from_folder(tmp_path)
+
+
+# -- stored rows ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_stored_rows_are_counted(model, tmp_path, monkeypatch, capsys):
+    tokenizer = build(model)
+    right = [tokenizer.convert_tokens_to_ids(token) for token in ["<s>", "▁", "<|system|>", "red"]]
+    right += [-200, *(tokenizer.convert_tokens_to_ids(token) for token in ["▁", "▁fish"])]
+    rows = [{"chat": "<|system|>red<image> fish", "ids_legacy_false": right, "ids_legacy_true": right}]
+    (tmp_path / "ids.json").write_text(json.dumps({"tokenizer_config": SETTINGS, "rows": rows}))
+    (tmp_path / "tokenizer.model").write_bytes(model)
+    monkeypatch.setattr("sys.argv", ["tokenizer_rows.py", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(BENCH / "tokenizer_rows.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("legacy=True ")
+    assert (lines[-1], stopped.value.code) == ("1 of 2 rows agree", True)
