@@ -18,6 +18,7 @@ import sentencepiece
 import torch
 from accelerate import init_empty_weights
 from safetensors.torch import save_file
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from torch import Tensor
 from transformers import CLIPVisionConfig
 
@@ -27,7 +28,9 @@ from saymask.models.videolisa.released import MODEL_TYPE, TOWER_PREFIX, config_f
 TOWER = "openai/clip-vit-large-patch14-336"
 SHARD_BYTES = 2_000_000_000
 FLOAT32_PARTS = ("model.visual_model.", "model.text_hidden_fcs.", TOWER_PREFIX)
-SPECIAL_TOKENS = ("<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>")
+END_OF_TEXT = "<|endoftext|>"
+CHAT_TOKENS = ("<|assistant|>", "<|system|>", "<|end|>", "<|user|>")
+SPACE_RUNS = ("▁▁", "▁▁▁")
 SEG_TOKEN = "[SEG]"
 TEXT = (
     "You are a helpful AI assistant. Please segment the red fish in this scene. Sure, it is the blue umbrella, the green key or a jug.",
@@ -185,15 +188,18 @@ def write_shards(folder: Path, shapes: dict[str, tuple[int, ...]], prefix: str, 
 def write_tokenizer(folder: Path, vocab_size: int, legacy: bool | None = False) -> int:
     """Train a SentencePiece Llama tokenizer, as many pieces as fit (512 at most), and return the id of [SEG].
 
+    As in the true one, pieces for runs of spaces are merged after all others, and the tokens of the chat swallow white space behind them.
+
     Args:
         legacy: the setting of this name in tokenizer_config.json; None = not there.
     """
-    num_pieces = min(vocab_size, 512) - len(SPECIAL_TOKENS) - 1
+    seg_token_id = min(vocab_size, 512) - 1
+    num_pieces = seg_token_id - len((END_OF_TEXT, *CHAT_TOKENS))
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXT * 4),
         model_prefix=str(folder / "tokenizer"),
         model_type="bpe",
-        vocab_size=num_pieces,
+        vocab_size=num_pieces - len(SPACE_RUNS),
         byte_fallback=num_pieces > 400,  # 256 pieces, if there is room for them
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
@@ -202,18 +208,20 @@ def write_tokenizer(folder: Path, vocab_size: int, legacy: bool | None = False) 
         minloglevel=2,
     )
     (folder / "tokenizer.vocab").unlink()
-    plain = {"lstrip": False, "rstrip": False, "single_word": False}
-    special = [*enumerate(("<unk>", "<s>", "</s>")), *enumerate(SPECIAL_TOKENS, start=num_pieces)]
-    added = {str(i): {"content": token, "normalized": False, "special": True, **plain} for i, token in special}
-    seg_token_id = num_pieces + len(SPECIAL_TOKENS)
-    added[str(seg_token_id)] = {"content": SEG_TOKEN, "normalized": True, "special": False, **plain}
+    model = ModelProto.FromString((folder / "tokenizer.model").read_bytes())
+    for piece in SPACE_RUNS:
+        model.pieces.add(piece=piece, score=-1e9)
+    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
+    special = [*enumerate(("<unk>", "<s>", "</s>")), *enumerate((END_OF_TEXT, *CHAT_TOKENS), start=num_pieces)]
+    added = {str(i): added_token(token, special=True, rstrip=token in CHAT_TOKENS) for i, token in special}
+    added[str(seg_token_id)] = added_token(SEG_TOKEN, special=False)
     settings = {
         "tokenizer_class": "LlamaTokenizer",
         "add_bos_token": True,
         "add_eos_token": False,
         "added_tokens_decoder": added,
         "bos_token": "<s>",
-        "eos_token": "<|endoftext|>",
+        "eos_token": END_OF_TEXT,
         "unk_token": "<unk>",
         "pad_token": "<unk>",
         "padding_side": "right",
@@ -222,6 +230,12 @@ def write_tokenizer(folder: Path, vocab_size: int, legacy: bool | None = False) 
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
     return seg_token_id
+
+
+def added_token(content: str, special: bool, rstrip: bool = False) -> dict[str, Any]:
+    """An entry of `added_tokens_decoder`."""
+    flags = {"lstrip": False, "rstrip": rstrip, "single_word": False, "normalized": not special, "special": special}
+    return {"content": content, **flags}
 
 
 def main() -> None:

@@ -40,7 +40,9 @@ def test_it_writes_our_layout_and_reports(release, tmp_path, monkeypatch):
     lines = result.stdout.splitlines()
     assert lines[:3] == [f"tensors     {len(tensors)}", f"parameters  {numel:,}", "dtype       bfloat16"]
     assert lines[-1] == "wrote ours"
-    assert load_model("ours", Runtime("cpu")).name == "ours"
+    ours, released = load_model("ours", Runtime("cpu")), load_release(release[0], Runtime("cpu"), "fake")
+    assert ours.name == "ours"
+    assert ours.processor.encode_question("a  red fish [SEG]") == released.processor.encode_question("a  red fish [SEG]")
 
 
 def test_dtype_and_vision_tower(release, tmp_path):

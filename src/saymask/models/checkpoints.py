@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from safetensors import SafetensorError
-from transformers import AutoTokenizer
 
 from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import families, resolve, suggest, table
@@ -21,6 +20,7 @@ from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
 from saymask.models.base import TOWER_OPTION, Release, Segmenter
 from saymask.models.family import Family
 from saymask.models.parts.auxiliary import AUX_PREFIX
+from saymask.models.parts.tokenizer import read_tokenizer
 from saymask.models.placement import language_quantisation, place
 from saymask.runtime import Runtime
 from saymask.storage.hub import HUB_ID, fetch_config
@@ -164,10 +164,11 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
     Raises:
         CheckpointError: a file is missing, the family is unknown, or tensors are missing, unexpected or of the wrong shape.
     """
-    for file in ("config.json", "model.safetensors", "tokenizer.json"):
+    for file in ("config.json", "model.safetensors"):
         if not (folder / file).is_file():
-            raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and tokenizer.json")
+            raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and a tokenizer")
     family = _family_of(read_json(folder / "config.json").get("model_type"), f"{folder}/config.json")
+    tokenizer = read_tokenizer(folder)
     quantisation: dict[str, Any] = {}
     if runtime.quantization_config is not None:
         parts = {name.split(".")[0] for name in read_shapes(folder / "model.safetensors")}
@@ -189,10 +190,6 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
             raise ConfigError(f"the quantisation's library cannot be imported ({error}); pip install 'saymask[quant]'") from None
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{folder}/config.json: no model can be built from it ({error}); {COPY_AGAIN}") from None
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
-            raise CheckpointError(f"{folder}/tokenizer.json: cannot be read ({error!r}); {COPY_AGAIN}") from None
     model, info = loaded
     raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
     try:

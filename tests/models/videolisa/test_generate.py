@@ -110,5 +110,5 @@ def test_unknown_answer_mode(segmenter):
 
 def test_unknown_template(segmenter):
     video = Video.from_frames(np.zeros((6, 32, 32, 3), dtype=np.uint8))
-    with VideoSession(video, segmenter) as session, pytest.raises(ConfigError, match="template = 'rwa': .*did you mean 'raw'"):
+    with VideoSession(video, segmenter) as session, pytest.raises(ConfigError, match=r"template = 'rwa': .*did you mean 'raw'"):
         session.segment("the red fish", template="rwa")

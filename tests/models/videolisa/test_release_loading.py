@@ -10,15 +10,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import sentencepiece
 import torch
 from safetensors.torch import load_file
-from sentencepiece import sentencepiece_model_pb2
 
 from saymask.errors import CheckpointError, ConfigError
 from saymask.models import checkpoints
 from saymask.models.checkpoints import load_model, save_model
-from saymask.models.parts.chat import encode
+from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID, encode
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa import prompts
 from saymask.models.videolisa.release_download import VideoLisaRelease, load_hub, load_videolisa_3_8b
@@ -259,45 +257,31 @@ NOUNS = ("red fish", "wide  gap, 12", "café 漢字", "second line\nof\ttext", "
 PROMPTS = [prompts.chat(question.format(noun), prompts.FORCED_ANSWER) for question in QUESTIONS for noun in NOUNS]
 
 
-def slow_llama_ids(folder, legacy):
-    """The authors' tokenizer by its rule: cut at added tokens, give each piece between them to SentencePiece.
-
-    Legacy: SentencePiece puts a space before every piece; otherwise one is put before the whole text, unless a special token is first.
-    """
-    settings = json.loads((folder / "tokenizer_config.json").read_text())["added_tokens_decoder"]
-    added = {token["content"]: int(i) for i, token in settings.items()}
-    proto = sentencepiece_model_pb2.ModelProto.FromString((folder / "tokenizer.model").read_bytes())
-    proto.normalizer_spec.add_dummy_prefix = legacy
-    pieces = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
-    unk = pieces.encode("<unk>")
-
-    def ids(text):
-        parts = re.split("(" + "|".join(map(re.escape, added)) + ")", text if legacy else f"▁{text}")
-        if not legacy and parts[0] == "▁" and len(parts) > 1:
-            parts[0] = ""
-        out = [1]
-        for part in parts:
-            if part in added:
-                out.append(added[part])
-            elif part and not legacy and part.startswith(("▁", " ")):
-                out += pieces.encode("<unk>" + part)[len(unk) :]  # the authors' way to keep a leading space
-            elif part:
-                out += pieces.encode(part)
-        return out
-
-    return ids
-
-
-@pytest.mark.parametrize("legacy", [False, True, None], ids=["first space", "every space", "not said: every space"])
-def test_ids_follow_the_chunk_rule_of_the_slow_tokenizer(tmp_path, legacy):
+@pytest.mark.parametrize(
+    ("legacy", "opening"),
+    [
+        (False, "<s> ▁ <|system|> You ▁are ▁a ▁helpful ▁AI ▁assistant . <|end|> <|user|>"),
+        (True, "<s> <|system|> ▁You ▁are ▁a ▁helpful ▁AI ▁assistant . <|end|> <|user|>"),
+        (None, "<s> <|system|> ▁You ▁are ▁a ▁helpful ▁AI ▁assistant . <|end|> <|user|>"),
+    ],
+    ids=["one space in front", "every space", "not said: every space"],
+)
+def test_the_ids_of_a_chat(tmp_path, legacy, opening):
     seg_token_id = FAKE.write_tokenizer(tmp_path, 600, legacy)
-    tokenizer, slow = load_tokenizer(tmp_path), slow_llama_ids(tmp_path, legacy is not False)
-    assert len(PROMPTS) == 20
+    tokenizer = load_tokenizer(tmp_path)
+    chunk = [*map(tokenizer.convert_tokens_to_ids, opening.split()), IMAGE_TOKEN_ID]
     for prompt in PROMPTS:
-        ids = encode(prompt, lambda chunk: tokenizer(chunk).input_ids, tokenizer.bos_token_id)
-        assert ids == encode(prompt, slow, 1), prompt
+        ids = encode(prompt, tokenizer.encode, tokenizer.bos_token_id)
+        assert ids[: len(chunk)] == chunk
         assert ids.count(seg_token_id) == prompt.count("[SEG]")
-    assert (tokenizer.pad_token_id, tokenizer.padding_side) == (0, "right")
+    assert tokenizer.pad_token_id == 0
+
+
+def test_the_answer_of_a_model_is_read_without_the_spaces_of_its_encoding(release):
+    processor = load_release(release[0], CPU, "fake").processor
+    for answer in ("Sure, [SEG].", "It is the red  fish [SEG]"):
+        ids, labels = processor.encode_chat("Where is it?", answer)
+        assert processor.decode_answer(ids[labels.count(IGNORE_LABEL) :]) == f"{answer}<|end|>"
 
 
 def test_every_shard_is_named_for_reports(release):
@@ -334,12 +318,15 @@ def test_a_tokenizer_longer_than_the_embeddings(release):
         load_release(release[0], CPU, "fake")
 
 
-def test_our_layout_keeps_weights_and_ids(release, tmp_path):
+@pytest.mark.parametrize("legacy", [False, True], ids=["one space in front", "every space"])
+def test_our_layout_keeps_weights_and_ids(release, tmp_path, legacy):
+    FAKE.write_tokenizer(release[0], FAKE.TINY_CONFIG["vocab_size"], legacy)
     first = load_release(release[0], Runtime("cpu"), "fake")
     save_model(first.model, first.processor, tmp_path / "ours", torch.bfloat16)
     second = load_model(tmp_path / "ours", Runtime("cpu"))
     assert all(torch.equal(tensor, second.model.state_dict()[key]) for key, tensor in first.model.state_dict().items())
-    assert second.processor.to_inputs(["red fish", "a key?"]).tolist() == first.processor.to_inputs(["red fish", "a key?"]).tolist()
+    queries = ["red fish", "a  key?", " [SEG]   <|end|>\n"]
+    assert second.processor.to_inputs(queries).tolist() == first.processor.to_inputs(queries).tolist()
     assert second.config.text_config.sliding_window == 2048
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from saymask.errors import DataError
 from saymask.lookup import suggest
 from saymask.models.parts.auxiliary import RegionTargets
 from saymask.models.parts.chat import IGNORE_LABEL, SEG_TOKEN, answer_labels, encode
+from saymask.models.parts.tokenizer import Tokenizer
 from saymask.models.videolisa.model import VideoLisaConfig
 from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, TRAINING_EXPLANATORY_REQUESTS, chat, forced_answer, phrase
 from saymask.samples import Expression, Sample
@@ -65,7 +65,7 @@ class VideoLisaProcessor:
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: Tokenizer,
         config: VideoLisaConfig,
         num_supervised: int | None = None,
         clips: str = "jittered",
@@ -79,7 +79,7 @@ class VideoLisaProcessor:
         most = config.num_dense if config.token_per_frame else config.num_sparse
         if num_supervised is not None and not 1 <= num_supervised <= most:
             raise ValueError(f"num_supervised = {num_supervised}: of a clip's frames only {most} can be supervised")
-        seg_ids = tokenizer(SEG_TOKEN, add_special_tokens=False).input_ids
+        seg_ids = tokenizer.encode(SEG_TOKEN, add_special_tokens=False)
         if seg_ids[-1] != config.seg_token_id:
             raise ValueError(f"the tokenizer gives {SEG_TOKEN} the id {seg_ids[-1]}, the model expects {config.seg_token_id}")
 
@@ -96,7 +96,7 @@ class VideoLisaProcessor:
 
     def decode_answer(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's tokens; `[SEG]` stays visible."""
-        return cast(str, self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
+        return cast(str, self.tokenizer.decode(list(token_ids)))
 
     @property
     def num_seg(self) -> int:
@@ -108,7 +108,7 @@ class VideoLisaProcessor:
         return forced_answer(template).replace(SEG_TOKEN, " ".join([SEG_TOKEN] * self.num_seg))
 
     def _encode(self, text: str) -> list[int]:
-        return encode(text, lambda chunk: self.tokenizer(chunk).input_ids, cast(int | None, self.tokenizer.bos_token_id))
+        return encode(text, self.tokenizer.encode, cast(int | None, self.tokenizer.bos_token_id))
 
     def _pad(self, rows: Sequence[Sequence[int]], value: int) -> Tensor:
         """Right-pad rows of ids to one length."""

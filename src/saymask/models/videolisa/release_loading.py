@@ -7,15 +7,16 @@ tensors read, file by file, in the dtype and on the device wanted: the peak is t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from transformers import CLIPVisionConfig, LlamaTokenizer
+from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError, ConfigError
 from saymask.models.base import TOWER_OPTION
 from saymask.models.parts.chat import SEG_TOKEN
+from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
 from saymask.models.placement import place
 from saymask.models.videolisa import FAMILY
 from saymask.models.videolisa.model import VideoLisaModel
@@ -46,10 +47,10 @@ def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path |
         )
     tower = vision_tower or _tower_beside(folder, values)
     read_json(tower / "config.json")
+    tokenizer = load_tokenizer(folder)
     with quiet_transformers():
-        tokenizer = load_tokenizer(folder)
         vision_config = CLIPVisionConfig.from_pretrained(tower)
-    seg_token_id = cast(int, tokenizer.convert_tokens_to_ids(SEG_TOKEN))
+    seg_token_id = tokenizer.convert_tokens_to_ids(SEG_TOKEN)
     config = config_from_release(values, vision_config, seg_token_id, f"{folder}/config.json")
     if seg_token_id >= values["vocab_size"]:
         raise CheckpointError(
@@ -65,20 +66,13 @@ def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path |
     return VideoLisaSegmenter(model, VideoLisaProcessor(tokenizer, config), name, list(files))
 
 
-def load_tokenizer(folder: Path) -> LlamaTokenizer:
-    """The release's tokenizer, a bare SentencePiece model with added tokens, giving the ids of the authors' (slow) one.
+def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
+    """The release's tokenizer, which always knows `[SEG]`.
 
     Raises:
-        CheckpointError: the SentencePiece model or its settings are absent.
+        CheckpointError: the SentencePiece model or its settings are absent or damaged.
     """
-    settings = read_json(folder / "tokenizer_config.json")
-    if not (folder / "tokenizer.model").is_file():
-        raise CheckpointError(f"{folder}: no tokenizer.model; the copy is incomplete: fetch the rest")
-    # Without the setting the authors' version puts a space before every piece of text, today's before the first one only.
-    tokenizer = LlamaTokenizer.from_pretrained(folder, legacy=settings.get("legacy", True), padding_side="right")
-    tokenizer.add_tokens(SEG_TOKEN)
-    tokenizer.pad_token = tokenizer.unk_token
-    return tokenizer
+    return SentencePieceTokenizer.from_folder(folder, extra_tokens=(SEG_TOKEN,))
 
 
 def _tower_beside(folder: Path, values: dict[str, Any]) -> Path:

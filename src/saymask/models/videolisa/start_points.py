@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 import torch
 from accelerate import init_empty_weights
@@ -53,12 +52,12 @@ def assemble(llava: Path, tower: Path, mask_model: Path, runtime: Runtime) -> Vi
     # Segment Anything's own code leaves torch's eps in its decoder's blocks; the published configuration says 1e-6, which changes masks.
     decoder = {**(sam_values.get("mask_decoder_config") or {}), "layer_norm_eps": 1e-5}
     read_json(tower / "config.json")
+    tokenizer = load_tokenizer(llava)
     with quiet_transformers():
-        tokenizer = load_tokenizer(llava)
         vision_config = CLIPVisionConfig.from_pretrained(tower)
         sam_config = SamConfig.from_dict({**sam_values, "mask_decoder_config": decoder})
     numbers = {**values, "vocab_size": len(tokenizer), "mask_config": sam_config.to_dict()}
-    seg_token_id = cast(int, tokenizer.convert_tokens_to_ids(SEG_TOKEN))
+    seg_token_id = tokenizer.convert_tokens_to_ids(SEG_TOKEN)
     config = config_from_release(numbers, vision_config, seg_token_id, f"{llava}/config.json")
     with init_empty_weights():
         model = VideoLisaModel(config)
