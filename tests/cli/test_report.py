@@ -72,7 +72,7 @@ def test_predictions_may_lie_elsewhere(results, root, tmp_path):
 
 def test_the_folder_of_an_evaluation_stands_for_its_results(results, root):
     assert run("report", results.parent, "--root", root).stdout == "wrote run/report/report.html and run/report/report.md\n"
-    assert run("report", root).stderr.startswith(f"saymask: error: {root / 'results.json'}: cannot be read as results (No such file")
+    assert run("report", root).stderr.startswith(f"saymask: error: {root / 'results.json'}: no such file; give the results.json")
 
 
 def test_what_is_not_results_is_one_line_and_leaves_no_folder(tmp_path):
@@ -81,7 +81,7 @@ def test_what_is_not_results_is_one_line_and_leaves_no_folder(tmp_path):
     assert result.exit_code == 1
     assert result.stderr == (
         "saymask: error: results.json: not the results of `saymask eval`, 'left_out' is missing; "
-        "give the results.json that it has written\n"
+        "give the results.json that `saymask eval` has written\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
@@ -104,7 +104,7 @@ def test_an_incomplete_folder_is_no_submission(root, tmp_path):
     lost.unlink()
     result = run("submission", "mevis", "run", "-o", "mevis.zip", "--root", root)
     assert result.exit_code == 1
-    assert result.stderr.startswith("saymask: error: run/predictions/bird/1.json: no prediction")
+    assert result.stderr.startswith("saymask: error: run/predictions/bird/1.json: no such file")
     assert result.stderr.endswith("(1 of 3 predictions cannot be submitted; nothing was written)\n")
     assert not (tmp_path / "mevis.zip").exists()
 

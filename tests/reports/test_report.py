@@ -273,9 +273,10 @@ def test_another_release_of_the_dataset_is_noticed(revos):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read as results (No such file or directory); give the results.json that `saymask eval` has written"),
-        ("{", "cannot be read as results (Expecting property name"),
-        ("[]", "not the results of `saymask eval`, 'dataset' is missing"),
+        (None, "no such file; give the results.json that `saymask eval` has written"),
+        ("{", "not valid JSON (Expecting property name"),
+        ("[]", "holds a list, expected an object"),
+        ("{}", "not the results of `saymask eval`, 'dataset' is missing"),
         (json.dumps({key: value for key, value in results_of().items() if key != "rows"}), "'rows' is missing"),
     ],
 )

@@ -6,7 +6,6 @@ it needs the dataset, and the predictions that lie beside `results.json`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from saymask.reports.report_tables import (
     score_table,
 )
 from saymask.samples import Sample
+from saymask.storage.json_files import read_json_object
 
 NUM_CASES = 4
 
@@ -54,14 +54,10 @@ def read_results(path: Path) -> Results:
     Raises:
         DataError: it is not there, or `saymask eval` has not written it.
     """
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{path}: cannot be read as results ({reason}); give the results.json that `saymask eval` has written") from None
-    absent = sorted(_FIELDS - (results.keys() if isinstance(results, dict) else set()))
-    if absent:
-        raise DataError(f"{path}: not the results of `saymask eval`, {absent[0]!r} is missing; give the results.json that it has written")
+    remedy = "give the results.json that `saymask eval` has written"
+    results = read_json_object(path, DataError, remedy)
+    if absent := sorted(_FIELDS - results.keys()):
+        raise DataError(f"{path}: not the results of `saymask eval`, {absent[0]!r} is missing; {remedy}")
     return results
 
 
