@@ -5,6 +5,8 @@ Reading a spread tensor is something that all processes do together, in the same
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -28,7 +30,7 @@ def gather_trained(module: nn.Module) -> dict[str, Tensor]:
     names = trained_tensors(module)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
     gathered = get_model_state_dict(module, options=options)
-    return {name: tensor for name, tensor in gathered.items() if name in names}
+    return {name: cast(Tensor, tensor) for name, tensor in gathered.items() if name in names}
 
 
 def whole(tensor: Tensor) -> Tensor:
