@@ -2,9 +2,11 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
+import saymask
 from saymask.errors import CheckpointError, DataError
 from saymask.storage.json_files import read_json, read_json_object
 
@@ -62,3 +64,10 @@ def test_an_object_is_told_from_other_values(tmp_path):
     path.write_text("[1]")
     with pytest.raises(DataError, match=rf"^{re.escape(str(path))}: holds a list, expected an object; mend it$"):
         read_json_object(path, DataError, "mend it")
+
+
+def test_there_is_no_other_reader_of_whole_files():
+    package = Path(saymask.__file__).parent
+    parsers = {str(path.relative_to(package)) for path in package.rglob("*.py") if re.search(r"json\.(load|JSONDecoder)", path.read_text())}
+    others = {"training/run_log.py", "datasets/mask_dict.py"}  # a line of a log of ours; one value out of a file of gigabytes
+    assert parsers == {"storage/json_files.py"} | others
