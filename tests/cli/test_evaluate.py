@@ -93,7 +93,7 @@ def test_predictions_of_others_are_scored_into_a_folder_of_their_own():
     result = evaluate("--score-only", "theirs", "-o", "scores")
     assert result.stdout.splitlines()[-3:] == [
         "files: 1 of 4 predictions are missing or failed; they count as 0",
-        "  the first: theirs/MOSE/4f/0.json: no prediction; predict it with --resume",
+        "  the first: theirs/MOSE/4f/0.json: no such file; predict it again with --resume",
         "wrote scores/results.json",
     ]
     assert os.listdir("scores") == ["results.json"] and "results.json" not in os.listdir("theirs")

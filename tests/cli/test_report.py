@@ -45,7 +45,7 @@ def test_a_report_lies_beside_its_results(results, root):
     text = (results.parent / "report" / "report.md").read_text(encoding="utf-8")
     assert text.startswith("# first\\_frame\\_held on mevis valid\\_u\n")
     assert "| StreamingRVOS | 4B | 60.2 |" in text
-    assert len(list((results.parent / "report" / "pictures").iterdir())) == text.count("](pictures/") == 2  # one of each video
+    assert len(list((results.parent / "report" / "images").iterdir())) == text.count("](images/") == 2  # one of each video
 
 
 def test_a_second_report_does_not_replace_the_first(results, root):
@@ -54,25 +54,25 @@ def test_a_second_report_does_not_replace_the_first(results, root):
     assert result.stdout == "wrote run/report-2/report.html and run/report-2/report.md\n"
 
 
-def test_without_the_dataset_the_report_says_why_it_has_no_pictures(results):
+def test_without_the_dataset_the_report_says_why_it_has_no_images(results):
     result = run("report", results, "-o", "elsewhere")
     assert result.exit_code == 0
-    assert result.stderr.startswith("no pictures: nothing says where mevis lies; give its folder")
+    assert result.stderr.startswith("no images: nothing says where mevis lies; give its folder")
     text = (results.parents[1] / "elsewhere" / "report.md").read_text(encoding="utf-8")
     assert result.stderr.endswith("; --root names the dataset's folder, --predictions that of the predictions\n")
-    assert "No pictures: nothing says where mevis lies" in text
-    assert "](pictures/" not in text
+    assert "No images: nothing says where mevis lies" in text
+    assert "](images/" not in text
 
 
 def test_predictions_may_lie_elsewhere(results, root, tmp_path):
     moved = (tmp_path / "run" / "predictions").rename(tmp_path / "predictions")
-    assert "no pictures: " in run("report", results, "--root", root).stderr
-    assert "no pictures: " not in run("report", results, "--root", root, "--predictions", moved).stderr
+    assert "no images: " in run("report", results, "--root", root).stderr
+    assert "no images: " not in run("report", results, "--root", root, "--predictions", moved).stderr
 
 
 def test_the_folder_of_an_evaluation_stands_for_its_results(results, root):
     assert run("report", results.parent, "--root", root).stdout == "wrote run/report/report.html and run/report/report.md\n"
-    assert run("report", root).stderr.startswith(f"saymask: error: {root / 'results.json'}: cannot be read as results (No such file")
+    assert run("report", root).stderr.startswith(f"saymask: error: {root / 'results.json'}: no such file; give the results.json")
 
 
 def test_what_is_not_results_is_one_line_and_leaves_no_folder(tmp_path):
@@ -81,7 +81,7 @@ def test_what_is_not_results_is_one_line_and_leaves_no_folder(tmp_path):
     assert result.exit_code == 1
     assert result.stderr == (
         "saymask: error: results.json: not the results of `saymask eval`, 'left_out' is missing; "
-        "give the results.json that it has written\n"
+        "give the results.json that `saymask eval` has written\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
@@ -104,7 +104,7 @@ def test_an_incomplete_folder_is_no_submission(root, tmp_path):
     lost.unlink()
     result = run("submission", "mevis", "run", "-o", "mevis.zip", "--root", root)
     assert result.exit_code == 1
-    assert result.stderr.startswith("saymask: error: run/predictions/bird/1.json: no prediction")
+    assert result.stderr.startswith("saymask: error: run/predictions/bird/1.json: no such file")
     assert result.stderr.endswith("(1 of 3 predictions cannot be submitted; nothing was written)\n")
     assert not (tmp_path / "mevis.zip").exists()
 

@@ -7,35 +7,15 @@ from saymask.datasets.annotation_files import need, need_int, need_ints, read_cl
 from saymask.errors import DataError
 
 
-def test_a_key_that_occurs_twice_is_not_dropped_silently(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text('{"videos": {"x": {"0": 1, "1": 2, "0": 3}}}')
-    with pytest.raises(DataError, match=r"a\.json: '0' occurs twice in one place; remove one of them"):
-        read_json(path)
-
-
 def test_broken_text_is_named(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"videos": ')
     with pytest.raises(DataError, match=r"a\.json: not valid JSON \(.*\); download it again"):
         read_json(path)
-    path.write_text("[" * 100_000)
-    with pytest.raises(DataError, match=r"a\.json: not valid JSON \(maximum recursion"):
-        read_json(path)
     path.write_bytes(b'{"text": "caf\xe9"}')
     with pytest.raises(DataError, match=r"a\.json: not valid JSON"):
         read_json(path)
     assert read_json(path, fallback_encoding="cp1252") == {"text": "café"}
-
-
-def test_a_byte_order_mark_does_no_harm(tmp_path):
-    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"text": "caf\xc3\xa9"}')
-    assert read_json(tmp_path / "a.json") == {"text": "café"}
-
-
-def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(DataError, match=r": cannot be read \(Is a directory\); put a file there"):
-        read_json(tmp_path)
 
 
 def test_fields_are_checked_where_they_are_read():

@@ -63,7 +63,7 @@ def test_a_failure_is_no_prediction_and_gives_way_to_one(tmp_path):
     ("content", "problem"),
     [
         ('{"query": "both", "te', "not valid JSON"),
-        ("[]", "holds a list, not a prediction"),
+        ("[]", "holds a list, expected an object"),
         ('{"query": "both", "text": "", "notes": {}, "size": [40, 40]}', r"not a prediction \('objects'\)"),
         (
             json.dumps(
@@ -78,7 +78,7 @@ def test_a_damaged_file_is_named(tmp_path, content, problem):
     path = tmp_path / "deep/v/0.json"
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    with pytest.raises(DataError, match=rf"^{path}: {problem}.*; delete it and predict it again with --resume$"):
+    with pytest.raises(DataError, match=rf"^{path}: {problem}.*predict it again with --resume$"):
         PredictionFiles(tmp_path)(ASKED)
 
 

@@ -103,7 +103,7 @@ def test_a_prediction_that_is_deleted_lowers_the_mean_and_is_named(tmp_path):
     row = score(colours(), tmp_path)["rows"]["oracle"]
     assert row["overall"]["j_and_f"] == pytest.approx(4 / 5)
     assert (row["expected"], row["found"]) == (5, 4)
-    assert row["failed"] == [{"name": "a/1", "reason": f"{gone}: no prediction; predict it with --resume"}]
+    assert row["failed"] == [{"name": "a/1", "reason": f"{gone}: no such file; predict it again with --resume"}]
 
 
 def test_the_script_that_skips_what_is_missing_is_reproduced_under_its_name_beside_ours(tmp_path):

@@ -84,7 +84,7 @@ def test_incomplete_folder(saved, file):
             "config.json: not valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)); "
             "copy the model folder again",
         ),
-        ("config.json", b"[]", "config.json: model_type None is not a saymask model; expected 'saymask-videolisa'"),
+        ("config.json", b"[]", "config.json: holds a list, expected an object; copy the model folder again"),
         ("model.safetensors", None, "model.safetensors: damaged or cut off ("),
         ("tokenizer.json", b"{}", "tokenizer.json: cannot be read ("),
     ],

@@ -5,23 +5,23 @@ from html.parser import HTMLParser
 
 import pytest
 
-from saymask.reports.document import Cell, Document, Picture, Row, Section, Table
+from saymask.reports.document import Cell, Document, JpegImage, Section, Table, TableRow
 from saymask.reports.document_html import to_html
 from saymask.reports.document_markdown import to_markdown
 
-EVIL = '<img src="https://x.test/a.png"> | *b* & &amp; `c` [d](e) $x$ ~y~'
+EVIL = '<img src="https://x.test/a.png"> | *b* & &amp; `c` [d](e) $x$ ~y~ {{ 7 }}'
 
 TABLE = Table(
     "Scores, in per cent",
     ("method", "J&F", "source"),
     (
-        Row((Cell("other"), Cell("70.0", share=0.7), Cell("paper", url="https://arxiv.org/abs/1?a=1&b=2"))),
-        Row((Cell("ours"), Cell("12.5", share=0.125), Cell(EVIL)), highlighted=True),
+        TableRow((Cell("other"), Cell("70.0", share=0.7), Cell("paper", url="https://arxiv.org/abs/1?a=1&b=2"))),
+        TableRow((Cell("ours"), Cell("12.5", share=0.125), Cell(EVIL)), highlighted=True),
     ),
     frozenset({"source"}),
 )
-PICTURE = Picture("worst-1", b"\xff\xd8jpeg", "Frames of a clip.", "the red fish")
-DOCUMENT = Document("toy on toyworld", "J&F 12.5.", (Section("Scores", (TABLE,)), Section("Worst cases", (EVIL, PICTURE))))
+IMAGE = JpegImage("worst-1", b"\xff\xd8jpeg", "Frames of a clip.", "the red fish")
+DOCUMENT = Document("toy on toyworld", "J&F 12.5.", (Section("Scores", (TABLE,)), Section("Worst cases", (EVIL, IMAGE))))
 
 
 WITHOUT_END = ("meta", "img")
@@ -66,7 +66,7 @@ def test_the_page_is_well_formed_and_says_everything(page):
 
 def test_the_page_loads_nothing_and_runs_nothing(page):
     sources = [value or "" for _, attributes in page.elements for name, value in attributes.items() if name in ("src", "srcset", "data")]
-    assert sources == ["data:image/jpeg;base64," + base64.b64encode(PICTURE.jpeg).decode()]
+    assert sources == ["data:image/jpeg;base64," + base64.b64encode(IMAGE.jpeg).decode()]
     assert not {"script", "link", "iframe", "object", "base", "form"} & {tag for tag, _ in page.elements}
     (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -92,7 +92,7 @@ def test_highlights_bars_and_links_are_in_the_page(page):
 
 
 def test_markdown_says_the_same():
-    evil = r"\<img src=\"https://x.test/a.png\"\> \| \*b\* & \&amp; \`c\` \[d\](e) \$x\$ \~y\~".replace(r"\"", '"')
+    evil = r"\<img src=\"https://x.test/a.png\"\> \| \*b\* & \&amp; \`c\` \[d\](e) \$x\$ \~y\~ {{ 7 }}".replace(r"\"", '"')
     assert to_markdown(DOCUMENT).splitlines() == [
         "# toy on toyworld",
         "",
@@ -111,7 +111,7 @@ def test_markdown_says_the_same():
         "",
         evil,
         "",
-        "![Frames of a clip.](pictures/worst-1.jpg)",
+        "![Frames of a clip.](images/worst-1.jpg)",
         "",
         "the red fish",
     ]
@@ -119,4 +119,4 @@ def test_markdown_says_the_same():
 
 def test_a_row_of_another_length_than_the_header_is_refused():
     with pytest.raises(ValueError, match=r"table 'Scores': 1 cells under 2 columns"):
-        Table("Scores", ("row", "J"), (Row((Cell("model"),)),))
+        Table("Scores", ("row", "J"), (TableRow((Cell("model"),)),))

@@ -7,8 +7,7 @@ import pytest
 from saymask.errors import DataError
 from saymask.lookup import DATASETS, resolve
 from saymask.reports import published
-from saymask.reports.published import CAVEATS, MEASURES, WHOLE, all_published_rows, published_rows
-from saymask.reports.published_tables import SOURCES, TABLES, PrintedTable
+from saymask.reports.published import CAVEATS, MEASURES, WHOLE, PublishedRow, all_published_rows, published_rows
 
 ROUNDING = 0.0501
 """Half of the last printed digit, for a mean of two numbers that are rounded themselves."""
@@ -46,7 +45,7 @@ def test_the_splits_of_one_line_are_rows_of_their_own():
 
 def test_a_mixed_table_names_the_source_of_each_line():
     row = row_of("reasonvos", "test", "VRS-HQ", "7B", "DecAF")
-    assert (row.scores, row.url) == ({"overall": {"j_and_f": 54.9}}, SOURCES["DecAF"])
+    assert (row.scores, row.url) == ({"overall": {"j_and_f": 54.9}}, "https://github.com/HYUNJS/DecAF")
 
 
 def test_what_is_not_printed_is_left_out():
@@ -129,8 +128,8 @@ def test_datasets_and_splits_are_ours():
 
 
 def test_sources_and_measures_are_all_used():
-    used = {table.source for table in TABLES} | {row.source for row in all_published_rows()}
-    assert SOURCES.keys() <= used
+    listed = {line.split("\t")[1] for line in published._text("published_sources.tsv")[1:]}
+    assert listed == {row.url for row in all_published_rows()}
     assert MEASURES.keys() == {measure for row in all_published_rows() for scores in row.scores.values() for measure in scores}
 
 
@@ -138,16 +137,28 @@ def test_nothing_is_known_of_the_toy_world():
     assert published_rows("toyworld", "test") == []
 
 
+HEADER = "dataset split part method size j_and_f j f giou ciou r_printed mc place remark source".replace(" ", "\t")
+LINE = "mevis\tvalid\toverall\tLMPM\tSwin-T\t37.2\t\t40.2\t\t\t\t\tTable 2\t\tVideoLISA"
+
+
+def test_a_line_of_the_file_is_a_row():
+    (row,) = published._rows([HEADER, LINE], {"VideoLISA": "https://x"})
+    scores = {"overall": {"j_and_f": 37.2, "f": 40.2}}
+    assert row == PublishedRow("mevis", "valid", "LMPM", "Swin-T", scores, "VideoLISA, Table 2", "https://x", "")
+
+
 @pytest.mark.parametrize(
-    ("columns", "line", "message"),
+    ("lines", "fact"),
     [
-        ("mevis valid: j f", "LMPM | - | 34.2", "'34.2' are 1 numbers, the column has 2 measures"),
-        ("mevis valid: j | mevis valid_u: j", "LMPM | - | 34.2", "does not have one cell for each of 'mevis valid: j | mevis valid_u: j'"),
-        ("mevis valid: j", "LMPM | - | 34.2 | remark | 5", "does not have one cell"),
-        ("mevis valid: acc", "LMPM | - | 34.2", "no measure is called 'acc'"),
+        ([HEADER, LINE.removesuffix("\tVideoLISA")], "14 cells under 15 columns"),
+        ([HEADER, LINE, LINE], "occurs twice"),
+        ([HEADER, LINE.replace("37.2", "37,2")], "'37,2'"),
+        ([HEADER.replace("giou", "acc"), LINE], "'acc'"),
+        ([HEADER, LINE.replace("VideoLISA", "VideoLisa")], "source 'VideoLisa' has no address"),
     ],
+    ids=["cell missing", "twice", "number", "measure", "source"],
 )
-def test_a_table_that_is_typed_wrongly_is_not_read(columns, line, message):
+def test_a_table_that_is_typed_wrongly_is_not_read(lines, fact):
     with pytest.raises(ValueError) as caught:
-        list(published._rows(PrintedTable("VISA", "Table 0", columns, line)))
-    assert message in str(caught.value)
+        published._rows(lines, {"VideoLISA": "https://x"})
+    assert fact in str(caught.value)

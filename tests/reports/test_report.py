@@ -1,4 +1,4 @@
-"""A report says what results.json holds: in the right cells, beside the right publications, with the right pictures."""
+"""A report says what results.json holds: in the right cells, beside the right publications, with the right images."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from saymask.evaluation.predictors import empty, predict_masks
 from saymask.evaluation.run import predict, score
 from saymask.exports.case_images import PREDICTION_COLOUR, TRUTH_COLOUR, draw_case
 from saymask.records import Video
-from saymask.reports.document import Picture, Table
+from saymask.reports.document import JpegImage, Table
 from saymask.reports.report import build_report, choose_cases, open_cases, read_results, write_report
 from saymask.samples import Expression, Sample
 
@@ -202,11 +202,11 @@ def test_cases_are_of_different_videos_never_failed_and_never_both():
     assert (worst, best) == (["v00/0", "v01/0", "v02/0", "v03/0"], ["v39/0", "v38/0", "v37/0", "v36/0"])
 
 
-def test_without_pictures_cases_are_described_and_the_reason_stands_there():
+def test_without_images_cases_are_described_and_the_reason_stands_there():
     document = build_report(results_of(model=a_row(*EIGHT)), {}, "nothing says where it lies")
     reason, first, *_ = section(document, "Best cases")
-    assert (reason, first) == ("No pictures: nothing says where it lies", "“the fish of v7/0” J&F 70.0, J 70.0, F 70.0 (v7/0).")
-    assert document.pictures() == []
+    assert (reason, first) == ("No images: nothing says where it lies", "“the fish of v7/0” J&F 70.0, J 70.0, F 70.0 (v7/0).")
+    assert document.images() == []
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def revos(tmp_path):
     return tmp_path / "run" / "results.json", root
 
 
-def test_a_whole_evaluation_becomes_a_report_with_a_picture_for_each_case(revos, tmp_path):
+def test_a_whole_evaluation_becomes_a_report_with_an_image_for_each_case(revos, tmp_path):
     path, root = revos
     results = read_results(path)
     cases, why_none = open_cases(results, path.parent, root)
@@ -227,7 +227,7 @@ def test_a_whole_evaluation_becomes_a_report_with_a_picture_for_each_case(revos,
     worst, best = choose_cases(results)
     assert cases.keys() == {*worst, *best}
     document = build_report(results, cases)
-    assert [picture.name for picture in document.pictures()] == [
+    assert [image.name for image in document.images()] == [
         *(f"worst-{i + 1}" for i in range(len(worst))),
         *(f"best-{i + 1}" for i in range(len(best))),
     ]
@@ -235,25 +235,25 @@ def test_a_whole_evaluation_becomes_a_report_with_a_picture_for_each_case(revos,
     out.mkdir()
     write_report(document, out)
     written = sorted(str(file.relative_to(out)) for file in out.rglob("*") if file.is_file())
-    assert written == sorted(["report.html", "report.md", *(f"pictures/{picture.name}.jpg" for picture in document.pictures())])
-    assert (out / "report.html").read_text(encoding="utf-8").count("data:image/jpeg;base64,") == len(document.pictures())
+    assert written == sorted(["report.html", "report.md", *(f"images/{image.name}.jpg" for image in document.images())])
+    assert (out / "report.html").read_text(encoding="utf-8").count("data:image/jpeg;base64,") == len(document.images())
 
 
-def test_pictures_have_their_meaning_in_words(revos):
+def test_images_have_their_meaning_in_words(revos):
     path, root = revos
     results = read_results(path)
     document = build_report(results, open_cases(results, path.parent, root)[0])
-    captions = {picture.caption.split("(")[1].split(")")[0]: picture.caption for picture in document.pictures()}
+    captions = {image.caption.split("(")[1].split(")")[0]: image.caption for image in document.images()}
     assert captions["UVO/all/dog/2"] == (
         "“the zebra” J&F 100.0, J 100.0, F 100.0 (UVO/all/dog/2). Nothing in the video matches. Nothing was predicted."
     )
     assert captions["MOSE/4f/0"].endswith("(MOSE/4f/0). The target is outlined in blue. The prediction is filled in orange.")
-    assert {picture.alt for picture in document.pictures()} == {
+    assert {image.alt for image in document.images()} == {
         f"Frames of {video} three times: plain, with the truth, with the prediction." for video in ("UVO/all/dog", "MOSE/4f")
     }
 
 
-def test_a_dataset_that_is_not_there_costs_the_pictures_alone(revos, tmp_path):
+def test_a_dataset_that_is_not_there_costs_the_images_alone(revos, tmp_path):
     path, _ = revos
     cases, why_none = open_cases(read_results(path), path.parent, tmp_path / "gone")
     assert cases == {}
@@ -273,9 +273,10 @@ def test_another_release_of_the_dataset_is_noticed(revos):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read as results (No such file or directory); give the results.json that `saymask eval` has written"),
-        ("{", "cannot be read as results (Expecting property name"),
-        ("[]", "not the results of `saymask eval`, 'dataset' is missing"),
+        (None, "no such file; give the results.json that `saymask eval` has written"),
+        ("{", "not valid JSON (Expecting property name"),
+        ("[]", "holds a list, expected an object"),
+        ("{}", "not the results of `saymask eval`, 'dataset' is missing"),
         (json.dumps({key: value for key, value in results_of().items() if key != "rows"}), "'rows' is missing"),
     ],
 )
@@ -293,8 +294,8 @@ def pixels(jpeg: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
 
 
-def near(picture_HWC: np.ndarray, colour) -> np.ndarray:
-    return np.abs(picture_HWC - np.array(colour)).max(-1) < 60
+def near(image_HWC: np.ndarray, colour) -> np.ndarray:
+    return np.abs(image_HWC - np.array(colour)).max(-1) < 60
 
 
 def still_sample(num_frames: int) -> Sample:
@@ -308,30 +309,30 @@ def still_sample(num_frames: int) -> Sample:
 def test_a_case_shows_frame_truth_and_prediction_one_below_the_other():
     sample = still_sample(9)
     jpeg = draw_case(sample, predict_masks(sample, ~sample.masks_THW[None]))
-    picture_HWC = pixels(jpeg)
+    image_HWC = pixels(jpeg)
     views, width = 125 + 22, 250 + 8  # a view of 50 x 100 is shown 250 wide, with its label above it
-    assert picture_HWC.shape == (3 * views + 8, 4 * width + 8, 3)
+    assert image_HWC.shape == (3 * views + 8, 4 * width + 8, 3)
     inside_y, left_x, right_x = 22 + 62, 8 + 60, 8 + 190  # middle of a view, in the target and outside it
     for column in range(4):
-        frame, truth, prediction = (picture_HWC[row * views + inside_y, column * width :] for row in range(3))
+        frame, truth, prediction = (image_HWC[row * views + inside_y, column * width :] for row in range(3))
         assert np.abs(frame[left_x] - 128).max() < 10
         assert np.abs(truth[left_x] - 128).max() < 10, "the truth is an outline, so that one sees what it encloses"
         assert np.abs(prediction[left_x] - 128).max() < 10
         assert prediction[right_x][0] > 170 > prediction[right_x][2] + 60, "tinted orange"
-    truth_HWC, prediction_HWC = picture_HWC[views : 2 * views], picture_HWC[2 * views :]
+    truth_HWC, prediction_HWC = image_HWC[views : 2 * views], image_HWC[2 * views :]
     assert near(truth_HWC, TRUTH_COLOUR).sum() > 500
     assert near(prediction_HWC, PREDICTION_COLOUR).sum() > 500
-    assert near(picture_HWC[:views], TRUTH_COLOUR).sum() == near(picture_HWC[:views], PREDICTION_COLOUR).sum() == 0
+    assert near(image_HWC[:views], TRUTH_COLOUR).sum() == near(image_HWC[:views], PREDICTION_COLOUR).sum() == 0
 
 
 def test_an_image_has_its_views_side_by_side():
     sample = still_sample(1)
-    picture_HWC = pixels(draw_case(sample, empty(sample)))
-    assert picture_HWC.shape == (125 + 22 + 8, 3 * 258 + 8, 3)
-    outlined = near(picture_HWC, TRUTH_COLOUR).any(axis=0)
+    image_HWC = pixels(draw_case(sample, empty(sample)))
+    assert image_HWC.shape == (125 + 22 + 8, 3 * 258 + 8, 3)
+    outlined = near(image_HWC, TRUTH_COLOUR).any(axis=0)
     assert outlined[258:516].any()
     assert not outlined[:258].any()
-    assert not near(picture_HWC, PREDICTION_COLOUR).any()
+    assert not near(image_HWC, PREDICTION_COLOUR).any()
 
 
 def test_images_of_a_dataset_are_drawn_too(tmp_path):
@@ -342,5 +343,5 @@ def test_images_of_a_dataset_are_drawn_too(tmp_path):
     results = read_results(tmp_path / "run" / "results.json")
     cases, why_none = open_cases(results, tmp_path / "run", root)
     assert why_none == ""
-    assert all(isinstance(picture, Picture) for picture in build_report(results, cases).pictures())
-    assert len(build_report(results, cases).pictures()) == len(cases) > 0
+    assert all(isinstance(image, JpegImage) for image in build_report(results, cases).images())
+    assert len(build_report(results, cases).images()) == len(cases) > 0

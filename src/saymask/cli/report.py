@@ -15,10 +15,10 @@ def report(
     predictions: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", exists=True, file_okay=False, help="Folder of the predictions, for pictures; that of RESULTS.json if not given."
+            metavar="DIR", exists=True, file_okay=False, help="Folder of the predictions, for images; that of RESULTS.json if not given."
         ),
     ] = None,
-    root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the dataset, for pictures; as in `saymask eval`.")] = None,
+    root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the dataset, for images; as in `saymask eval`.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; report/ beside RESULTS.json if not given.")] = None,
 ) -> None:
     """Write report.html and report.md: scores beside published ones, strong and weak groups, best and worst cases."""
@@ -29,7 +29,7 @@ def report(
     folder = free_folder(out or file.parent / "report")
     cases, why_none = open_cases(content, predictions or file.parent, root)
     if why_none:
-        note(f"no pictures: {why_none}; --root names the dataset's folder, --predictions that of the predictions")
+        note(f"no images: {why_none}; --root names the dataset's folder, --predictions that of the predictions")
     with output_folder(folder) as draft:
         write_report(build_report(content, cases, why_none), draft)
     say(f"wrote {shown(folder / 'report.html')} and {shown(folder / 'report.md')}")

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from saymask.errors import DataError
+from saymask.storage import json_files
 from saymask.video.stills import IMAGE_SUFFIXES
 
 T = TypeVar("T")
@@ -49,19 +49,10 @@ def read_json(path: Path, fallback_encoding: str = "utf-8") -> Any:
         fallback_encoding: what a file is in that is not UTF-8.
 
     Raises:
-        DataError: it cannot be read, is not JSON, or an object in it has one key twice, of which every other reader would drop the first.
+        DataError: it cannot be read, is not JSON, or an object in it has one key twice.
     """
-    data = read_bytes(path)
-    try:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode(fallback_encoding)
-        return json.loads(text, object_pairs_hook=_without_duplicates)
-    except _DuplicateKey as error:
-        raise DataError(f"{path}: {error.args[0]!r} occurs twice in one place; remove one of them, or download the file again") from None
-    except (ValueError, RecursionError) as error:  # broken text, or lists in lists without end
-        raise DataError(f"{path}: not valid JSON ({error}); download it again, or correct it if it is yours") from None
+    remedy = "download it again, or correct it if it is yours"
+    return json_files.read_json(path, DataError, remedy, fallback_encoding=fallback_encoding)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -134,15 +125,3 @@ def _stem(frame: Any) -> str:
     """A frame's name without the suffix of an image, which some files write and some do not."""
     path = PurePosixPath(str(frame))
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
-
-
-class _DuplicateKey(Exception):
-    """An object with one key twice."""
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _DuplicateKey(next(key for key in keys if keys.count(key) > 1))
-    return found

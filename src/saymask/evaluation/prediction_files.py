@@ -19,6 +19,7 @@ from saymask.exports.prediction_json import result_from_json, result_to_json
 from saymask.records import Prediction, QueryResult
 from saymask.samples import Sample
 from saymask.storage.atomic import replaced_file
+from saymask.storage.json_files import read_json_object
 
 
 class PredictionFiles:
@@ -77,15 +78,7 @@ class PredictionFiles:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no prediction; predict it with --resume") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error}); delete it and predict it again with --resume") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, not a prediction; delete it and predict it again with --resume")
-    return content
+    return read_json_object(path, DataError, "predict it again with --resume")
 
 
 def _require_fit(result: QueryResult, sample: Sample, path: Path) -> None:

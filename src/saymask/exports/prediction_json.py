@@ -19,6 +19,7 @@ import numpy as np
 from saymask.errors import DataError, VideoError
 from saymask.records import Masklet, Prediction, QueryResult, Video
 from saymask.storage.atomic import new_file
+from saymask.storage.json_files import read_json_object
 from saymask.video.coco_rle import read_rle
 
 VERSION = 1
@@ -52,14 +53,10 @@ def read_json(path: Path) -> Prediction:
     Raises:
         DataError: the file is absent, damaged or of another kind.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a prediction.json that saymask wrote") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error}); save the prediction again") from None
-    if not isinstance(content, dict) or content.get("saymask") != VERSION:
-        raise DataError(f"{path}: not a prediction of version {VERSION}; give a prediction.json that saymask wrote")
+    remedy = "give a prediction.json that saymask wrote"
+    content = read_json_object(path, DataError, remedy)
+    if content.get("saymask") != VERSION:
+        raise DataError(f"{path}: not a prediction of version {VERSION}; {remedy}")
     try:
         entry = content["video"]
         height, width = entry["size"]

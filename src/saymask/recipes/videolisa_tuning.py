@@ -23,7 +23,7 @@ def videolisa_phi3() -> TuningConfig:
         train_parts=("lora", "embeddings", "lm_head", "mask_decoder", "prompt_projector"),
         lora=LoraConfig(targets=("qkv_proj",), rank=8, alpha=16, dropout=0.05),
         data=videolisa_mixture(),
-        processor={"num_supervised": None, "clips": "refer"},
+        processor={"num_supervised": None, "clips": "refer", "phrases": "paper"},
         frozen_dtype="bfloat16",
         optim=OptimConfig(lr=3e-4, betas=(0.9, 0.95), weight_decay=0, warmup_steps=100, schedule="linear", final_lr_share=0, clip_norm=1.0),
         steps=6000,
@@ -46,7 +46,7 @@ def finetune() -> TuningConfig:
     return TuningConfig(
         base="toy",
         train_parts=("lora", "prompt_projector", "mask_decoder"),
-        processor={"num_supervised": None, "clips": "jittered"},
+        processor={"num_supervised": None, "clips": "jittered", "phrases": "auto"},
         optim=OptimConfig(lr=1e-3, betas=(0.9, 0.95), weight_decay=0, warmup_steps=10, schedule="linear", final_lr_share=0),
         steps=100,
         batch_size=6,

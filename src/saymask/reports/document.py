@@ -1,4 +1,4 @@
-"""What a report says, before it is Markdown or HTML: sections of paragraphs, tables and pictures.
+"""What a report says, before it is Markdown or HTML: sections of paragraphs, tables and images.
 
 Whoever writes a report fills these records; `document_markdown` and `document_html` render all of them, so both say the same. Texts are
 plain: the renderers escape whatever their format would take for markup.
@@ -25,7 +25,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line of a table; its first cell names it. The one that matters most may be highlighted."""
 
     cells: tuple[Cell, ...]
@@ -45,7 +45,7 @@ class Table:
 
     caption: str
     header: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     text_columns: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class JpegImage:
     """A JPEG with a name that is unique in the document, a text in its place for who cannot see it, and a caption."""
 
     name: str
@@ -73,7 +73,7 @@ class Section:
     """A heading and what stands under it, a str being a paragraph."""
 
     heading: str
-    blocks: tuple[str | Table | Picture, ...]
+    blocks: tuple[str | Table | JpegImage, ...]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,6 @@ class Document:
     lead: str
     sections: tuple[Section, ...]
 
-    def pictures(self) -> list[Picture]:
-        """All pictures, in order."""
-        return [block for section in self.sections for block in section.blocks if isinstance(block, Picture)]
+    def images(self) -> list[JpegImage]:
+        """All images, in order."""
+        return [block for section in self.sections for block in section.blocks if isinstance(block, JpegImage)]

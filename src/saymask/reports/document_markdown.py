@@ -1,13 +1,13 @@
-"""A `Document` as Markdown, as GitHub reads it; pictures are links to files that lie beside it."""
+"""A `Document` as Markdown, as GitHub reads it; images are links to files that lie beside it."""
 
 from __future__ import annotations
 
 import re
 
-from saymask.reports.document import Cell, Document, Picture, Row, Table
+from saymask.reports.document import Cell, Document, JpegImage, Table, TableRow
 
-PICTURES = "pictures"
-"""Folder of the pictures, relative to the Markdown file: `<name>.jpg`."""
+IMAGES = "images"
+"""Folder of the images, relative to the Markdown file: `<name>.jpg`."""
 
 
 def to_markdown(document: Document) -> str:
@@ -19,11 +19,11 @@ def to_markdown(document: Document) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _block(block: str | Table | Picture) -> str:
+def _block(block: str | Table | JpegImage) -> str:
     if isinstance(block, Table):
         return _table(block)
-    if isinstance(block, Picture):
-        return f"![{_escape(block.alt)}]({PICTURES}/{block.name}.jpg)\n\n{_escape(block.caption)}"
+    if isinstance(block, JpegImage):
+        return f"![{_escape(block.alt)}]({IMAGES}/{block.name}.jpg)\n\n{_escape(block.caption)}"
     return _escape(block)
 
 
@@ -33,7 +33,7 @@ def _table(table: Table) -> str:
     return "\n".join([f"{_escape(table.caption)}:", "", *(f"| {' | '.join(line)} |" for line in lines)])
 
 
-def _row(row: Row) -> list[str]:
+def _row(row: TableRow) -> list[str]:
     return [f"**{text}**" if row.highlighted and text else text for text in map(_cell, row.cells)]
 
 

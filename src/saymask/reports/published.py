@@ -1,17 +1,19 @@
 """Published results beside which our own are shown: who reported what, on which benchmark and split, and where it stands.
 
-Scores are per cent, as printed. Their keys are those of `results.json` where the definition is the same; what a paper prints without
-saying how it is computed has a name of its own (`r_printed`). Numbers of different sources rarely come from one script, so
+They stand in `published_scores.tsv`, a line for each part of a split, an empty cell for what is not printed; `published_sources.tsv` has
+the addresses. Scores are per cent, as printed: nothing is computed or corrected, a misprint stays and carries a remark, and where a method
+has several numbers all are listed. Their columns are called as in `results.json` where the definition is the same; what a paper prints
+without saying how it is computed has a name of its own (`r_printed`). Numbers of different sources rarely come from one script, so
 `CAVEATS` says for each benchmark what to know before comparing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import csv
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-
-from saymask.reports.published_tables import SOURCES, TABLES, PrintedTable
+from importlib.resources import files
 
 WHOLE = "overall"
 """Key of the scores of a whole split, beside those of its parts (referring, reasoning, short, long)."""
@@ -26,6 +28,8 @@ MEASURES = {
     "mc": "multiple choice",
 }
 """Measures that are printed somewhere, with the names that reports give them."""
+
+_COLUMNS = ["dataset", "split", "part", "method", "size", *MEASURES, "place", "remark", "source"]
 
 CAVEATS: Mapping[str, str] = {
     "reasonvos": "The released script leaves expressions without a prediction out of the mean, which can only raise it; here they "
@@ -68,55 +72,46 @@ class PublishedRow:
 
 
 def published_rows(dataset: str, split: str) -> list[PublishedRow]:
-    """Return what is published about a split, in the order of `published_tables`; empty if nothing is known."""
+    """Return what is published about a split, in the order of the file; empty if nothing is known."""
     return [row for row in all_published_rows() if (row.dataset, row.split) == (dataset, split)]
 
 
 @cache
 def all_published_rows() -> tuple[PublishedRow, ...]:
-    """Return every row of every table."""
-    return tuple(row for table in TABLES for row in _rows(table))
+    """Return every row."""
+    urls = {line["source"]: line["url"] for line in _lines(_text("published_sources.tsv"), ["source", "url"])}
+    return tuple(_rows(_text("published_scores.tsv"), urls))
 
 
-def _rows(table: PrintedTable) -> Iterator[PublishedRow]:
-    """One row per line and split, where the line has numbers for it."""
-    columns = [_column(column) for column in table.columns.split("|")]
-    for line in table.lines.strip().splitlines():
-        method, size, *cells = (cell.strip() for cell in line.split("|"))
-        numbers, rest = cells[: len(columns)], cells[len(columns) :]
-        source = table.source or rest.pop(0)
-        if len(numbers) != len(columns) or len(rest) > 1:
-            raise ValueError(f"{table.source}, {table.place}: {line.strip()!r} does not have one cell for each of {table.columns!r}")
-        by_split: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
-        for (dataset, split, part, measures), cell in zip(columns, numbers, strict=True):
-            if scores := _scores(cell, measures, line):
-                by_split.setdefault((dataset, split), {})[part] = scores
-        for (dataset, split), scores in by_split.items():
-            yield PublishedRow(
-                dataset=dataset,
-                split=split,
-                method=method,
-                size="" if size == "-" else size,
-                scores=scores,
-                source=f"{source}, {table.place}" if table.place else source,
-                url=SOURCES[source],
-                remark=rest[0] if rest else "",
-            )
+def _rows(text: Iterable[str], urls: Mapping[str, str]) -> list[PublishedRow]:
+    """The rows of a table of scores; the parts of a split that one source prints for one method are one row."""
+    scores_by_row: dict[tuple[str, ...], dict[str, dict[str, float]]] = {}
+    for line in _lines(text, _COLUMNS):
+        key = tuple(line[column] for column in ("dataset", "split", "method", "size", "place", "remark", "source"))
+        parts = scores_by_row.setdefault(key, {})
+        if line["part"] in parts:
+            raise ValueError(f"{line}: this part occurs twice")
+        parts[line["part"]] = {measure: float(line[measure]) for measure in MEASURES if line[measure]}
+    rows = []
+    for (dataset, split, method, size, place, remark, source), scores in scores_by_row.items():
+        if source not in urls:
+            raise ValueError(f"source {source!r} has no address")
+        where = f"{source}, {place}" if place else source
+        rows.append(PublishedRow(dataset, split, method, size, scores, where, urls[source], remark))
+    return rows
 
 
-def _column(column: str) -> tuple[str, str, str, list[str]]:
-    """Dataset, split, part and measures of "dataset split [part]: measures"."""
-    where, measures = column.split(":")
-    dataset, split, *part = where.split()
-    unknown = [measure for measure in measures.split() if measure not in MEASURES]
-    if unknown:
-        raise ValueError(f"column {column.strip()!r}: no measure is called {unknown[0]!r}")
-    return dataset, split, part[0] if part else WHOLE, measures.split()
+def _lines(text: Iterable[str], columns: list[str]) -> Iterator[dict[str, str]]:
+    """The lines of a table below its header, by column."""
+    header, *lines = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
+    if header != columns:
+        raise ValueError(f"columns {header}, expected {columns}")
+    for cells in lines:
+        if len(cells) != len(columns):
+            raise ValueError(f"{cells}: {len(cells)} cells under {len(columns)} columns")
+        yield dict(zip(columns, cells, strict=True))
 
 
-def _scores(cell: str, measures: list[str], line: str) -> dict[str, float]:
-    """The numbers of one cell by measure, without those that are not printed."""
-    values = ["-"] * len(measures) if cell == "-" else cell.split()
-    if len(values) != len(measures):
-        raise ValueError(f"{line.strip()!r}: {cell!r} are {len(values)} numbers, the column has {len(measures)} measures")
-    return {measure: float(value) for measure, value in zip(measures, values, strict=True) if value != "-"}
+def _text(name: str) -> list[str]:
+    """The lines of a file in this folder."""
+    return files("saymask.reports").joinpath(name).read_text(encoding="utf-8").splitlines()

@@ -1,12 +1,11 @@
 """A report on a `results.json`: scores, published results beside them, strong and weak groups, worst and best cases, how it was run.
 
-The same document is written as one HTML page and as Markdown. It shows what `results.json` holds and scores nothing anew; for pictures
+The same document is written as one HTML page and as Markdown. It shows what `results.json` holds and scores nothing anew; for images
 it needs the dataset, and the predictions that lie beside `results.json`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ from saymask.evaluation.predictors import sample_name
 from saymask.exports.case_images import draw_case
 from saymask.metrics.protocols import SAYMASK
 from saymask.records import Prediction
-from saymask.reports.document import Document, Picture, Section
+from saymask.reports.document import Document, JpegImage, Section
 from saymask.reports.document_html import to_html
-from saymask.reports.document_markdown import PICTURES, to_markdown
+from saymask.reports.document_markdown import IMAGES, to_markdown
 from saymask.reports.report_tables import (
     MEASURES,
     Results,
@@ -39,6 +38,7 @@ from saymask.reports.report_tables import (
     score_table,
 )
 from saymask.samples import Sample
+from saymask.storage.json_files import read_json_object
 
 NUM_CASES = 4
 
@@ -54,14 +54,10 @@ def read_results(path: Path) -> Results:
     Raises:
         DataError: it is not there, or `saymask eval` has not written it.
     """
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{path}: cannot be read as results ({reason}); give the results.json that `saymask eval` has written") from None
-    absent = sorted(_FIELDS - (results.keys() if isinstance(results, dict) else set()))
-    if absent:
-        raise DataError(f"{path}: not the results of `saymask eval`, {absent[0]!r} is missing; give the results.json that it has written")
+    remedy = "give the results.json that `saymask eval` has written"
+    results = read_json_object(path, DataError, remedy)
+    if absent := sorted(_FIELDS - results.keys()):
+        raise DataError(f"{path}: not the results of `saymask eval`, {absent[0]!r} is missing; {remedy}")
     return results
 
 
@@ -104,11 +100,11 @@ def open_cases(results: Results, folder: Path, root: Path | None = None) -> tupl
     return cases, ""
 
 
-def build_report(results: Results, cases: Cases, why_no_pictures: str = "") -> Document:
+def build_report(results: Results, cases: Cases, why_no_images: str = "") -> Document:
     """Say everything there is to say; arguments as read by `read_results` and `open_cases`."""
     own = own_row(results)
     worst, best = choose_cases(results)
-    note = [f"No pictures: {why_no_pictures}"] if why_no_pictures else []
+    note = [f"No images: {why_no_images}"] if why_no_images else []
     failed = failed_table(results) if own["failed"] else "None: every expected prediction was found."
     sections = [
         Section("Scores", (score_table(results), *describe_baselines(results), *benchmark_tables(results))),
@@ -125,12 +121,12 @@ def build_report(results: Results, cases: Cases, why_no_pictures: str = "") -> D
 
 
 def write_report(document: Document, folder: Path) -> None:
-    """Write `report.html`, `report.md` and the latter's `pictures/` into a folder that is there and empty."""
+    """Write `report.html`, `report.md` and the latter's `images/` into a folder that is there and empty."""
     (folder / "report.html").write_text(to_html(document), encoding="utf-8")
     (folder / "report.md").write_text(to_markdown(document), encoding="utf-8")
-    for picture in document.pictures():
-        (folder / PICTURES).mkdir(exist_ok=True)
-        (folder / PICTURES / f"{picture.name}.jpg").write_bytes(picture.jpeg)
+    for image in document.images():
+        (folder / IMAGES).mkdir(exist_ok=True)
+        (folder / IMAGES / f"{image.name}.jpg").write_bytes(image.jpeg)
 
 
 def _of_different_videos(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -158,10 +154,10 @@ def _lead(results: Results) -> str:
     return " ".join(said)
 
 
-def _case_blocks(kind: str, names: Sequence[str], own: Mapping[str, Any], cases: Cases) -> list[str | Picture]:
-    """A picture for each case, or its caption alone where there is none."""
+def _case_blocks(kind: str, names: Sequence[str], own: Mapping[str, Any], cases: Cases) -> list[str | JpegImage]:
+    """An image for each case, or its caption alone where there is none."""
     entries = {entry["name"]: entry for entry in own["expressions"]}
-    blocks: list[str | Picture] = []
+    blocks: list[str | JpegImage] = []
     for number, name in enumerate(names, start=1):
         entry = entries[name]
         truth = "The target is outlined in blue." if entry["has_target"] else "Nothing in the video matches."
@@ -170,7 +166,7 @@ def _case_blocks(kind: str, names: Sequence[str], own: Mapping[str, Any], cases:
         caption = f"\u201c{entry['text']}\u201d J&F {j_and_f}, J {j}, F {f} ({name})."
         if name in cases:
             alt = f"Frames of {entry['video']} three times: plain, with the truth, with the prediction."
-            blocks.append(Picture(f"{kind}-{number}", draw_case(*cases[name]), alt, f"{caption} {truth} {answer}"))
+            blocks.append(JpegImage(f"{kind}-{number}", draw_case(*cases[name]), alt, f"{caption} {truth} {answer}"))
         else:
             blocks.append(caption)
     return blocks

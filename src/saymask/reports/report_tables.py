@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from saymask.metrics.protocols import protocol_named
-from saymask.reports.document import Cell, Row, Table
+from saymask.reports.document import Cell, Table, TableRow
 from saymask.reports.published import CAVEATS, WHOLE, PublishedRow, published_rows
 from saymask.reports.published import MEASURES as PUBLISHED_MEASURES
 
@@ -81,10 +81,10 @@ def score_table(results: Results) -> Table:
     lines = []
     for measure in _measures(row["overall"] for row in rows):
         cells = (_score_cell(row["overall"], measure) for row in rows)
-        lines.append(Row((Cell(MEASURES.get(measure, measure)), *cells), highlighted=measure == main))
+        lines.append(TableRow((Cell(MEASURES.get(measure, measure)), *cells), highlighted=measure == main))
         if measure == main:
-            lines.append(Row((Cell(f"95% interval of {MEASURES[main]}"), *(Cell(interval_text(row)) for row in rows))))
-    lines += [Row((Cell(count), *(Cell(str(row[field])) for row in rows))) for count, field in _COUNTS.items()]
+            lines.append(TableRow((Cell(f"95% interval of {MEASURES[main]}"), *(Cell(interval_text(row)) for row in rows))))
+    lines += [TableRow((Cell(count), *(Cell(str(row[field])) for row in rows))) for count, field in _COUNTS.items()]
     return Table("Scores of the whole, in per cent", ("measure", *results["rows"]), tuple(lines))
 
 
@@ -103,7 +103,9 @@ def published_table(results: Results) -> tuple[str | Table, ...]:
     own_scores = {column: _own_score(results, *column) for column in columns}
     ranked = [_published_row(row, columns) for row in published]
     cells = (Cell(percent(score)) for score in own_scores.values())
-    ranked.append((own_scores[columns[0]], Row((Cell(results["model"]), Cell(""), *cells, Cell("this run"), Cell("")), highlighted=True)))
+    ranked.append(
+        (own_scores[columns[0]], TableRow((Cell(results["model"]), Cell(""), *cells, Cell("this run"), Cell("")), highlighted=True))
+    )
     ranked.sort(key=lambda line: -1.0 if line[0] is None else line[0], reverse=True)
     header = ("method", "size", *(_column_name(*column) for column in columns), "source", "remark")
     table = Table(f"{dataset} {split}, in per cent", header, tuple(row for _, row in ranked), frozenset({"size", "source", "remark"}))
@@ -120,7 +122,7 @@ def benchmark_tables(results: Results) -> Iterator[Table]:
     table = own_row(results).get("benchmark", {})
     if table:
         measures = _measures(table.values())
-        lines = (Row((Cell(part), *(_score_cell(scores, measure) for measure in measures))) for part, scores in table.items())
+        lines = (TableRow((Cell(part), *(_score_cell(scores, measure) for measure in measures))) for part, scores in table.items())
         header = ("part", *(MEASURES.get(measure, measure) for measure in measures))
         yield Table("As the benchmark's authors compute it, in per cent", header, tuple(lines))
 
@@ -136,7 +138,7 @@ def group_tables(results: Results) -> Iterator[Table]:
         lines = []
         for value, scores in groups.items():
             cells = (_score_cell(row.get(field, {}).get(value, {}), measure) for row in results["rows"].values())
-            lines.append(Row((Cell(value), *cells, Cell(str(scores["expressions"])))))
+            lines.append(TableRow((Cell(value), *cells, Cell(str(scores["expressions"])))))
         yield Table(f"{MEASURES[measure]} by {name}, in per cent", (name, *results["rows"], "expressions"), tuple(lines))
 
 
@@ -147,21 +149,21 @@ def fate_of_failures(results: Results) -> str:
 
 def failed_table(results: Results) -> Table:
     """Every prediction that is missing or failed, with the reason."""
-    lines = (Row((Cell(failure["name"]), Cell(failure["reason"]))) for failure in own_row(results)["failed"])
+    lines = (TableRow((Cell(failure["name"]), Cell(failure["reason"]))) for failure in own_row(results)["failed"])
     return Table(f"Predictions that {fate_of_failures(results)}", ("expression", "reason"), tuple(lines), frozenset({"reason"}))
 
 
 def left_out_table(results: Results) -> Table:
     """Every entry of the dataset that is not among its expressions, with the reason."""
-    lines = tuple(Row((Cell(reason),)) for reason in results["left_out"])
+    lines = tuple(TableRow((Cell(reason),)) for reason in results["left_out"])
     return Table("Entries of the dataset that cannot be scored", ("entry and reason",), lines)
 
 
 def run_table(results: Results) -> Table:
     """What someone needs to repeat the run."""
     said = {key: value for key, value in results.items() if key not in ("rows", "left_out", "run")} | dict(results["run"])
-    lines = tuple(Row((Cell(name), Cell(value))) for name, value in _flat(said))
-    return Table("Circumstances", ("what", "value"), lines, frozenset({"value"}))
+    lines = tuple(TableRow((Cell(name), Cell(value))) for name, value in _flat(said))
+    return Table("Settings and environment", ("what", "value"), lines, frozenset({"value"}))
 
 
 def _measures(scores: Any) -> list[str]:
@@ -188,11 +190,11 @@ def _column_name(part: str, measure: str) -> str:
     return MEASURES[measure] if part == WHOLE else f"{part} {MEASURES[measure]}"
 
 
-def _published_row(row: PublishedRow, columns: Sequence[tuple[str, str]]) -> tuple[float | None, Row]:
+def _published_row(row: PublishedRow, columns: Sequence[tuple[str, str]]) -> tuple[float | None, TableRow]:
     """The score to rank by (a share) and the line."""
     scores = [row.scores.get(part, {}).get(measure) for part, measure in columns]
     cells = (Cell("" if score is None else f"{score:g}" if round(score, 1) != score else f"{score:.1f}") for score in scores)
-    line = Row((Cell(row.method), Cell(row.size), *cells, Cell(row.source, url=row.url), Cell(row.remark)))
+    line = TableRow((Cell(row.method), Cell(row.size), *cells, Cell(row.source, url=row.url), Cell(row.remark)))
     return None if scores[0] is None else scores[0] / 100, line
 
 

@@ -1,19 +1,23 @@
 """All or nothing: a file or folder appears under its name only when it is complete.
 
-The work goes into a hidden draft that is renamed at the end; an error or Ctrl-C removes it. What already exists is never replaced, but by
-`replaced_file`.
+The work goes into a hidden draft that is renamed at the end; an error or Ctrl-C removes it. Every call has a draft of its own, so threads
+and processes may write to one folder at the same time. What already exists is never replaced, except by `replaced_file`.
 """
 
 from __future__ import annotations
 
 import glob
-import os
+import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from saymask.errors import VideoError
+
+_publishing = threading.Lock()
+"""Held from asking whether a name is free to taking it."""
 
 
 @contextmanager
@@ -23,15 +27,20 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         VideoError: `path` exists, its folder does not, or the disk refuses (full, no permission).
     """
-    draft = _draft_of(path)
-    try:
+    with _new(path) as draft:
         yield draft
-        _refuse_existing(path)
-        draft.rename(path)
-    except OSError as error:
-        raise _not_writable(path, error, path.parent) from None
-    finally:
-        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it becomes `path` when the block ends without an exception.
+
+    Raises:
+        VideoError: `path` exists, its parent folder does not, or the disk refuses (full, no permission).
+    """
+    with _new(path) as draft:
+        draft.mkdir()
+        yield draft
 
 
 @contextmanager
@@ -43,35 +52,11 @@ def replaced_file(path: Path) -> Iterator[Path]:
     Raises:
         VideoError: its folder does not exist, or the disk refuses (full, no permission); what was there is still there.
     """
-    draft = _draft_name(path)
-    try:
+    with _draft(path) as draft:
         for left in path.parent.glob(f"{glob.escape(f'.{path.stem}.partial-')}*{glob.escape(path.suffix)}"):
             left.unlink(missing_ok=True)
         yield draft
         draft.replace(path)
-    except OSError as error:
-        raise _not_writable(path, error, path.parent) from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it becomes `path` when the block ends without an exception.
-
-    Raises:
-        VideoError: `path` exists, its parent folder does not, or the disk refuses (full, no permission).
-    """
-    draft = _draft_of(path)
-    try:
-        draft.mkdir()
-        yield draft
-        _refuse_existing(path)
-        draft.rename(path)
-    except OSError as error:
-        raise _not_writable(path, error, path.parent) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager
@@ -83,16 +68,17 @@ def fill_folder(path: Path) -> Iterator[Path]:
     Raises:
         VideoError: something else has put files of the same names there, or the disk refuses (full, no permission).
     """
-    draft = path / f".partial-{os.getpid()}"
+    draft = path / f".partial-{secrets.token_hex(8)}"
     children: list[Path] = []
     try:
         draft.mkdir()
         yield draft
         children = sorted(draft.iterdir())
-        for child in children:
-            _refuse_existing(path / child.name)
-        for child in children:
-            child.rename(path / child.name)
+        with _publishing:
+            for child in children:
+                _refuse_existing(path / child.name)
+            for child in children:
+                child.rename(path / child.name)
     except BaseException as error:
         for child in children:
             if not child.exists():
@@ -104,16 +90,32 @@ def fill_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _draft_of(path: Path) -> Path:
-    """A hidden name beside `path`, with its suffix, that no other process uses."""
+@contextmanager
+def _new(path: Path) -> Iterator[Path]:
+    """A draft of what must not exist yet, neither now nor at the end."""
     _refuse_existing(path)
-    return _draft_name(path)
+    with _draft(path) as draft:
+        yield draft
+        with _publishing:
+            _refuse_existing(path)
+            draft.rename(path)
 
 
-def _draft_name(path: Path) -> Path:
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A hidden name beside `path`, with its suffix, that nobody else uses; whatever still has it at the end is removed."""
     if not path.parent.is_dir():
         raise VideoError(f"{path}: no folder {path.parent} to write to; create it first")
-    return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    draft = path.with_name(f".{path.stem}.partial-{secrets.token_hex(8)}{path.suffix}")
+    try:
+        yield draft
+    except OSError as error:
+        raise _not_writable(path, error, path.parent) from None
+    finally:
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
 
 
 def _not_writable(path: Path, error: OSError, folder: Path) -> VideoError:

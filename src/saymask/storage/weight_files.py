@@ -5,7 +5,6 @@ Reading is lazy (files are mapped, not loaded) and never runs code from a file (
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from saymask.errors import CheckpointError
+from saymask.storage.json_files import read_json_object
 
+_MAX_SETTINGS_BYTES = 2**26  # the index of a model in hundreds of shards has a few megabytes
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -67,17 +68,10 @@ def read_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object.
+    """Settings that lie beside weights, or the index of their shards.
 
     Raises:
-        CheckpointError: the file is absent or holds something else.
+        CheckpointError: the file is absent, too large for settings, or holds something else than a JSON object.
     """
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{file.parent}: no {file.name}; the copy is incomplete: fetch the rest") from None
-    except ValueError as error:
-        raise CheckpointError(f"{file}: not readable as JSON ({error}); fetch it again") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{file}: expected a JSON object, found {type(values).__name__}; fetch it again")
-    return values
+    remedy = "the copy is incomplete or damaged: fetch it again"
+    return read_json_object(file, CheckpointError, remedy, max_bytes=_MAX_SETTINGS_BYTES)

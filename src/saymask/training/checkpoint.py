@@ -28,7 +28,7 @@ from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import raise_unless_exact
 from saymask.storage.weight_files import read_tensors, weight_files
 from saymask.training.run_log import LogState
-from saymask.training.sharded import spread_like, trained_tensors, whole, write
+from saymask.training.sharded import gather_trained, spread_like, trained_tensors, whole, write
 
 FOLDER = "checkpoints"
 _STATE, _WEIGHTS, _MOMENTS = "state.json", "weights", ("exp_avg", "exp_avg_sq", "step")
@@ -68,15 +68,14 @@ def collect(module: nn.Module, optimizer: torch.optim.Optimizer, keep: bool) -> 
         module, optimizer: of the run; if they are spread over processes, all call this together.
         keep: whether this process wants them; otherwise it only contributes, and gets nothing.
     """
-    tensors = {f"{_WEIGHTS}.{name}": tensor for name, tensor in trained_tensors(module).items()}
+    collected = {f"{_WEIGHTS}.{name}": tensor.contiguous() for name, tensor in gather_trained(module).items()}
+    # Not `get_optimizer_state_dict`: where a parameter has no moments yet it takes a step to make some, and the run is no longer the same.
     for name, parameter in module.named_parameters():
         moments = optimizer.state.get(parameter, {})
-        tensors |= {f"{moment}.{name}": moments[moment] for moment in _MOMENTS if moment in moments}
-    collected = {}
-    for name, tensor in tensors.items():
-        complete = whole(tensor)
-        if keep:
-            collected[name] = complete.cpu().contiguous()
+        for moment in (moment for moment in _MOMENTS if moment in moments):
+            complete = whole(moments[moment])
+            if keep:
+                collected[f"{moment}.{name}"] = complete.cpu().contiguous()
     return collected
 
 

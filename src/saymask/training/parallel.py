@@ -23,7 +23,7 @@ from saymask.errors import ConfigError
 from saymask.runtime import Runtime
 from saymask.training.blocks import transformer_blocks
 from saymask.training.config import TrainConfig
-from saymask.training.sharded import trained_tensors, whole, write
+from saymask.training.sharded import gather_trained
 from saymask.training.task import Task
 
 PATIENCE = timedelta(hours=6)
@@ -133,13 +133,12 @@ class Fsdp(Ddp):
 
     def whole(self, task: Task, config: TrainConfig) -> Task:
         # A second module, built as the first one was, beside the shares: what a loader will read, without hooks or spread tensors.
-        weights = {name: whole(tensor) for name, tensor in trained_tensors(task.module).items()}
+        weights = gather_trained(task.module)
         if not self.is_main:
             return task
         copy = config.task()
         nn.Module.to(copy.module, self.device)
-        for name, tensor in trained_tensors(copy.module).items():
-            write(tensor, weights[name])
+        copy.module.load_state_dict(copy.module.state_dict() | weights)
         return copy
 
 

@@ -1,12 +1,15 @@
 """Tensors of a module whose parameters may be spread over processes (FSDP2): read as wholes, written from wholes.
 
-Reading a spread tensor is something that all processes do together, in the same order; writing needs nobody else.
+Reading a spread tensor is something that all processes do together, in the same order; writing needs nobody else, since each has the file.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
@@ -20,6 +23,14 @@ def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
             seen.add(id(tensor))
             tensors[name] = tensor
     return tensors
+
+
+def gather_trained(module: nn.Module) -> dict[str, Tensor]:
+    """The `trained_tensors`, complete and in main memory, in the first process; the others contribute and get nothing."""
+    names = trained_tensors(module)
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    gathered = get_model_state_dict(module, options=options)
+    return {name: cast(Tensor, tensor) for name, tensor in gathered.items() if name in names}
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 from saymask.errors import DataError
 from saymask.models.parts.chat import IGNORE_LABEL
 from saymask.models.videolisa.processor import CLIP_SAMPLERS, VideoLisaProcessor
-from saymask.models.videolisa.prompts import TRAINING_EXPLANATORY_REQUESTS
+from saymask.models.videolisa.training_phrases import EXPLANATORY_REQUESTS
 from saymask.records import Video
 from saymask.samples import Expression, Sample
 from saymask.video.sampling import SparseDense
@@ -29,7 +29,7 @@ def turn(segmenter, expression):
 def test_an_explanation_is_asked_for_and_follows_the_mask(segmenter):
     question, answer = turn(segmenter, Expression("0", "What keeps you dry?", (1,), is_sentence=True, answer="Umbrellas do."))
     assert answer == "Sure, [SEG]. Umbrellas do.<|end|>"
-    assert any(f"What keeps you dry? {request}<|end|>" in question for request in TRAINING_EXPLANATORY_REQUESTS)
+    assert any(f"What keeps you dry? {request}<|end|>" in question for request in EXPLANATORY_REQUESTS)
 
 
 def test_an_answer_instead_of_a_mask_is_asked_for_without_one(segmenter):

@@ -43,16 +43,6 @@ def test_released_image_prompt():
     assert prompts.chat(prompts.phrase(text, "videolisa-image-val"), prompts.forced_answer("videolisa-image-val")) == example
 
 
-def test_training_lists_equal_the_released_ones():
-    def questions(templates, slot):
-        return [f"<image>\n{template.replace('{}', slot)}" for template in templates]
-
-    assert questions(prompts.TRAINING_SHORT_QUESTIONS, "{class_name}") == TRAINING["SHORT_QUESTION_LIST"]
-    assert questions(prompts.TRAINING_LONG_QUESTIONS, "{sent}") == TRAINING["LONG_QUESTION_LIST"]
-    assert list(prompts.TRAINING_EXPLANATORY_REQUESTS) == TRAINING["EXPLANATORY_QUESTION_LIST"]
-    assert list(prompts.TRAINING_ANSWERS) == TRAINING["ANSWER_LIST"]
-
-
 def toy_tokenize(text):
     """The tokenizer described beside the golden labels: BOS, one id per special string, newline, word or other character."""
     special = TRAINING["labels"]["toy_example"]["special_ids"]

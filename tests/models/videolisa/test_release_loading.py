@@ -130,13 +130,13 @@ def test_no_vision_tower(release):
             "no pytorch_model-00002.bin; pytorch_model.bin.index.json names it, so the copy is incomplete: fetch the rest",
         ),
         ("tokenizer.model", "no tokenizer.model; the copy is incomplete: fetch the rest"),
-        ("tokenizer_config.json", "no tokenizer_config.json; the copy is incomplete: fetch the rest"),
-        ("config.json", "no config.json; the copy is incomplete: fetch the rest"),
+        ("tokenizer_config.json", "tokenizer_config.json: no such file; the copy is incomplete or damaged: fetch it again"),
+        ("config.json", "config.json: no such file; the copy is incomplete or damaged: fetch it again"),
     ],
 )
 def test_an_incomplete_copy(release, file, problem):
     (release[0] / file).unlink()
-    with pytest.raises(CheckpointError, match=f"^{re.escape(f'{release[0]}: {problem}')}$"):
+    with pytest.raises(CheckpointError, match=f"^{re.escape(str(release[0]))}.*{re.escape(problem)}$"):
         load_release(release[0], CPU, "fake")
 
 

@@ -278,7 +278,7 @@ def test_tensors_that_do_not_fit_are_named(copy):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / "config.json").unlink(), "no config.json; the copy is incomplete: fetch the rest"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json: no such file; the copy is incomplete or damaged: fetch it again"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights; expected model.safetensors or pytorch_model.bin"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"12345678"), "the weights are damaged or cut off ("),
         (lambda folder: change_config(folder, model_type="sam2"), "model_type 'sam2' is not 'sam2_video'; give a copy of https://"),

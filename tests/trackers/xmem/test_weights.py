@@ -166,7 +166,7 @@ def _training_state(path: Path) -> None:
     ("make", "message"),
     [
         (_absent, "no such file or folder; give a folder with config.json and model.safetensors, or XMem.pth"),
-        (_empty_folder, "no config.json; the copy is incomplete: fetch the rest"),
+        (_empty_folder, "config.json: no such file; the copy is incomplete or damaged: fetch it again"),
         (_folder_without_weights, "no weights; expected model.safetensors or pytorch_model.bin"),
         (_cut_off_weights, "model.safetensors: cannot be read as weights"),
         (_change_config(model_type="bert"), "config.json: model_type 'bert' is not an XMem tracker; expected 'saymask-xmem'"),

@@ -20,7 +20,8 @@ from saymask.models.parts.auxiliary import RegionTargets
 from saymask.models.parts.chat import IGNORE_LABEL, SEG_TOKEN, answer_labels, encode
 from saymask.models.parts.tokenizer import Tokenizer
 from saymask.models.videolisa.model import VideoLisaConfig
-from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, TRAINING_EXPLANATORY_REQUESTS, chat, forced_answer, phrase
+from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, forced_answer, phrase
+from saymask.models.videolisa.training_phrases import PHRASES, explanatory_question
 from saymask.samples import Expression, Sample
 from saymask.video.sampling import ClipSampler, SparseDense, jittered, jittered_at_test_slots, refer_sparse_dense, sparse_dense
 from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_tower, longest_side
@@ -61,6 +62,7 @@ class VideoLisaProcessor:
             a [SEG] of their own; None = the D dense frames (paper).
         clips: how the frames of training clips are chosen: "jittered", one from each of S equal parts of the video, or "refer", around a
             start frame, as VideoLISA's authors do.
+        phrases: how training words questions and answers: "auto", as answering does, or "paper", as VideoLISA's authors did.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class VideoLisaProcessor:
         config: VideoLisaConfig,
         num_supervised: int | None = None,
         clips: str = "jittered",
+        phrases: str = "auto",
     ):
         self.tokenizer = tokenizer
         self.config = config
@@ -76,6 +79,9 @@ class VideoLisaProcessor:
         if clips not in CLIP_SAMPLERS:
             raise ValueError(f"unknown clips {clips!r}; {suggest(clips, CLIP_SAMPLERS)}")
         self.clip_sampler = CLIP_SAMPLERS[clips]
+        if phrases not in PHRASES:
+            raise ValueError(f"unknown phrases {phrases!r}; {suggest(phrases, PHRASES)}")
+        self.phrases = PHRASES[phrases]
         most = config.num_dense if config.token_per_frame else config.num_sparse
         if num_supervised is not None and not 1 <= num_supervised <= most:
             raise ValueError(f"num_supervised = {num_supervised}: of a clip's frames only {most} can be supervised")
@@ -105,7 +111,11 @@ class VideoLisaProcessor:
 
     def forced_answer(self, template: str = "auto") -> str:
         """The answer that is given with a question, or taught: one that says there is a target."""
-        return forced_answer(template).replace(SEG_TOKEN, " ".join([SEG_TOKEN] * self.num_seg))
+        return self._with_all_segs(forced_answer(template))
+
+    def _with_all_segs(self, answer: str) -> str:
+        """An answer whose [SEG] stands as often as an answer has it."""
+        return answer.replace(SEG_TOKEN, " ".join([SEG_TOKEN] * self.num_seg))
 
     def _encode(self, text: str) -> list[int]:
         return encode(text, self.tokenizer.encode, cast(int | None, self.tokenizer.bos_token_id))
@@ -198,15 +208,16 @@ class VideoLisaProcessor:
         """Question and answer."""
         if SEG_TOKEN in expression.text or SEG_TOKEN in (expression.answer or ""):
             raise DataError(f"expression {expression.exp_id!r}, {expression.text!r}: {SEG_TOKEN} stands for a mask; leave it out")
-        question = phrase(expression.text, is_sentence=expression.is_sentence)
-        if expression.obj_ids and expression.answer:
-            request = TRAINING_EXPLANATORY_REQUESTS[rng.integers(len(TRAINING_EXPLANATORY_REQUESTS))]
-            return f"{expression.text.strip()} {request}", f"{self.forced_answer()} {expression.answer}"
+        text = phrase(expression.text, "raw")
+        if expression.answer and not expression.obj_ids:
+            return text, expression.answer
+        question, affirmation = self.phrases(text, expression.is_sentence, rng)
+        affirmation = self._with_all_segs(affirmation)
         if expression.answer:
-            return phrase(expression.text, "raw"), expression.answer
+            return explanatory_question(text, rng), f"{affirmation} {expression.answer}"
         if not expression.obj_ids and rng.random() < 0.5:
             return question, ABSENT_ANSWER
-        return question, self.forced_answer()
+        return question, affirmation
 
     def _clip(self, sample: Sample, rng: np.random.Generator) -> Clip:
         """One clip's frames: S for the tower, D of their slots, and the supervised ones with their masks."""

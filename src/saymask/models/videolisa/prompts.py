@@ -66,26 +66,6 @@ RELEASED: dict[str, Callable[[str, bool], str]] = {
 RELEASED_IMAGE_ANSWER = f"{SEG_TOKEN}."
 TEMPLATES = ("auto", "raw", *RELEASED)
 
-TRAINING_SHORT_QUESTIONS = (
-    "Can you segment the {} in this image?",
-    "Please segment the {} in this image.",
-    "What is {} in this image? Please respond with segmentation mask.",
-    "What is {} in this image? Please output segmentation mask.",
-)
-TRAINING_LONG_QUESTIONS = ("{} Please respond with segmentation mask.", "{} Please output segmentation mask.")
-TRAINING_EXPLANATORY_REQUESTS = (
-    "Please output segmentation mask and explain why.",
-    "Please output segmentation mask and explain the reason.",
-    "Please output segmentation mask and give some explanation.",
-)
-TRAINING_ANSWERS = (
-    "It is [SEG].",
-    "Sure, [SEG].",
-    "Sure, it is [SEG].",
-    "Sure, the segmentation result is [SEG].",
-    "[SEG].",
-)
-
 
 def chat(question: str, answer: str, system: str = SYSTEM_PROMPT) -> str:
     """One turn in Phi-3's format, the video first: `<|system|>...<|end|> <|user|> <image> question <|end|> <|assistant|> answer <|end|>`.

@@ -39,7 +39,8 @@ class TuningConfig(TrainConfig):
         train_parts: what is trained, "lora" and the family's `train_parts`; everything else stays as it is.
         lora: numbers of the LoRA matrices, if "lora" is among the parts.
         data: what it is trained on, one dataset or several at certain rates.
-        processor: keyword arguments of the family's processor that are for training alone: how clips are chosen, and what is supervised.
+        processor: keyword arguments of the family's processor that are for training alone: how clips are chosen and
+            worded, and what is supervised.
         frozen_dtype: of the parts that are not trained; those that are trained are float32. bfloat16 needs `autocast`.
     """
 
