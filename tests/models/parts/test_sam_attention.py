@@ -5,7 +5,7 @@ import torch
 from transformers import SamConfig, SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionAttention, SamVisionEncoder, SamVisionSdpaAttention
 
-from saymask.models import sam_attention
+from saymask.models.parts import sam_attention
 from saymask.models.parts.mask_head import MaskHead
 from saymask.models.parts.sam_attention import BLOCK_ROWS, BlockedAttention, attend_in_blocks
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from saymask.records import Video
-from saymask.trackers import memory as memory_module
+from saymask.trackers.xmem import memory as memory_module
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.core import GivenMasks, XMemCore
 from saymask.trackers.xmem.frames import EncodedFrame, Placement

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from saymask.trackers import memory as memory_module
+from saymask.trackers.xmem import memory as memory_module
 from saymask.trackers.xmem.long_term import consolidate, evict
 from saymask.trackers.xmem.memory import LongTermRules, Memory
 from saymask.trackers.xmem.memory_store import Elements, join

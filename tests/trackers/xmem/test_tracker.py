@@ -1,7 +1,7 @@
 """XMem and XMem++ on videos: which frames and objects they answer for, what they share and hold, and how they are loaded.
 
-What every tracker owes its caller is in `tests/contracts/test_trackers.py`; that the masks are those of the published programs, in
-`test_xmem_golden.py`.
+What every tracker owes its caller is in `tests/contracts/test_trackers.py`; that the masks are those of the published programs,
+in `test_golden.py`.
 """
 
 import json
@@ -13,9 +13,9 @@ import torch
 from saymask.errors import CheckpointError, UnknownName
 from saymask.records import Video
 from saymask.runtime import Runtime
-from saymask.trackers import xmem as xmem_module
 from saymask.trackers.base import FrameMasks
 from saymask.trackers.loading import load_tracker
+from saymask.trackers.xmem import tracker as xmem_module
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.core import XMemCore
 from saymask.trackers.xmem.memory import Memory
