@@ -116,10 +116,15 @@ def test_reading_without_selection_is_a_special_case():
             extended = torch.cat([key, torch.zeros_like(square)], 1)
             script.memory.remember(extended, shrinkage, extended, torch.from_numpy(script.arrays["value"][i])[None])
         assert sizes(script.memory) == script.log[number]["sizes"]
+    final = script.memory.working
+    assert final is not None and not final.key_BCM[0, 8:].any()
+    ours = {"key": final.key_BCM[0, :8], "shrinkage": final.shrinkage_B1M[0, 0] * math.sqrt(8 / 9), "value_g0": stored(final, "value_g0")}
+    for field, tensor in ours.items():
+        assert np.allclose(tensor, script.arrays[f"final_work_{field}"], atol=1e-5), field
 
 
 def test_three_references_read_as_published_up_to_their_replacement():
-    """Later operations are not compared: the published replacement changes one element of the frame, the removal takes another frame."""
+    """Ours neither replaces nor removes a reference; the published replacement changes one element, its removal takes another frame."""
     script = Script("mem_pp_update_remove")
     replaced = [op for op, *_ in script.ops].index("update_perm")
     for number, (op, i, *rest) in enumerate(script.ops[:replaced]):
