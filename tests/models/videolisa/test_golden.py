@@ -9,6 +9,7 @@ import pytest
 import torch
 from golden_videolisa import FOLDER, MASK_SIDE, NUMBERS, TENSORS, TOWER_LEVEL, golden_model, levels_apart, mask_pixels, tower_pixels
 from torch import Tensor
+from transformers.models.sam.modeling_sam import SamLayerNorm
 
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa.model import VideoLisaModel
@@ -124,7 +125,8 @@ def test_released_names_are_one_to_one():
 
 
 def test_numbers_that_the_golden_model_does_not_set_are_the_references():
-    config, sam = golden_model().config, NUMBERS["sam_config"]
+    model, sam, llava = golden_model(), NUMBERS["sam_config"], NUMBERS["llava_config"]
+    config = model.config
     encoder, decoder = config.mask_config.vision_config, config.mask_config.mask_decoder_config
     assert (encoder.mlp_ratio, encoder.layer_norm_eps, encoder.qkv_bias, encoder.use_rel_pos) == (
         sam["mlp_ratio"],
@@ -138,14 +140,19 @@ def test_numbers_that_the_golden_model_does_not_set_are_the_references():
         sam["num_multimask_outputs"],
         sam["iou_head_depth"],
     )
+    norms = [module for module in model.modules() if type(module) is SamLayerNorm]
+    assert len(norms) > 3 and {norm.eps for norm in norms} == {sam["layer_norm2d_eps"]}
     assert config.mask_config.prompt_encoder_config.mask_input_channels == sam["mask_in_chans"]
+    assert (model.mask_head.channels, model.prompt_projector[-1].out_features) == (sam["prompt_embed_dim"], NUMBERS["out_dim"])
     assert [*MASK_MEAN, *MASK_STD] == sam["pixel_mean"] + sam["pixel_std"]
     tower = NUMBERS["clip_preprocess"]
     assert [*TOWER_MEAN, *TOWER_STD] == tower["image_mean"] + tower["image_std"]
-    assert config.tower_size[0] == tower["resize_shortest"] == tower["center_crop"]
+    side, patch = config.tower_size
+    assert side == tower["resize_shortest"] == tower["center_crop"]
+    assert (side // patch) ** 2 == NUMBERS["num_tokens_per_image"]
     assert (config.lm_loss_weight, config.bce_loss_weight, config.dice_loss_weight) == tuple(NUMBERS["loss_weights"].values())
     assert (IMAGE_TOKEN_ID, IGNORE_LABEL) == (NUMBERS["image_token_index"], NUMBERS["ignore_index"])
-    assert config.vision_select_layer == NUMBERS["llava_config"]["mm_vision_select_layer"]
+    assert (config.vision_select_layer, config.vision_config.hidden_size) == (llava["mm_vision_select_layer"], llava["mm_hidden_size"])
 
 
 @pytest.mark.parametrize("name", MAIN)
