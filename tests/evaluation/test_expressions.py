@@ -55,8 +55,10 @@ def test_every_expression_and_the_table_equal_the_visa_script(folder, suffix, pr
     scores = [scores_of(video, exp_id, anno_ids, protocol) for video, exp_id, anno_ids, _ in EXPRESSIONS]
     recorded = {row["videxp"]: row for row in REVOS[f"per_expression_{folder}"]}
     assert len(recorded) == len(EXPRESSIONS) == 15
-    for (video, exp_id, _, _), found in zip(EXPRESSIONS, scores, strict=True):
+    for (video, exp_id, _, type_id), found in zip(EXPRESSIONS, scores, strict=True):
         row = recorded[f"{video}_{exp_id}"]
+        text = REVOS["meta_expressions"]["videos"][video]["expressions"][exp_id]["exp"]
+        assert (row["video_name"], str(row["exp_id"]), row["exp"], row["type_id"]) == (video, exp_id, text, type_id)
         for theirs, ours in names.items():
             assert 100 * (found[ours] if found else 0.0) == pytest.approx(row[theirs], **EXACT)
 
@@ -80,8 +82,9 @@ def test_mevis_equals_the_videolisa_script_which_skips_what_is_missing():
     for name, (j, f) in MEVIS["videolisa_per_expression_J_F"].items():
         assert (by_name[name]["j"], by_name[name]["f"]) == pytest.approx((j, f), **EXACT)
     means = mean_scores(scores, VIDEOLISA_RELEASE)
-    expected = [MEVIS[f"videolisa_{name}"] for name in ("J", "F", "J&F")]
-    assert [means["j"], means["f"], means["j_and_f"]] == pytest.approx(expected, **EXACT)
+    found = [means["j"], means["f"], means["j_and_f"]]
+    assert found == pytest.approx([MEVIS[f"videolisa_{name}"] for name in ("J", "F", "J&F")], **EXACT)
+    assert found == pytest.approx([float(line.split(": ")[1]) for line in MEVIS["videolisa_script_stdout"]], **EXACT)
 
 
 def test_by_default_a_missing_prediction_lowers_the_mean():

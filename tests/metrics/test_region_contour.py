@@ -40,6 +40,7 @@ def test_both_measures_equal_the_benchmark(case):
     void_HW = unpack(f"void_{case['id']}", case["shape"]) if case["has_void"] else None
     assert region_similarity(mask_HW, truth_HW, void_HW) == pytest.approx(case["J"], **EXACT)
     assert contour_accuracy(mask_HW, truth_HW, void_HW, bound_th=case["bound_th"]) == pytest.approx(case["F"], **EXACT)
+    assert contour_accuracy(mask_HW, truth_HW, void_HW, bound_th=case["radius"]) == pytest.approx(case["F"], **EXACT)
 
 
 @pytest.mark.parametrize("i", range(14))
@@ -48,6 +49,7 @@ def test_both_measures_equal_the_videolisa_scripts(i):
     mask_HW, truth_HW = VIDEOLISA[f"pred{i}"], VIDEOLISA[f"gt{i}"]
     assert region_similarity(mask_HW, truth_HW) == pytest.approx(VIDEOLISA["J"][i], **EXACT)
     assert contour_accuracy(mask_HW, truth_HW) == pytest.approx(VIDEOLISA["F"][i], **EXACT)
+    assert contour_accuracy(mask_HW, truth_HW, bound_th=VIDEOLISA["bound_pix"][i]) == pytest.approx(VIDEOLISA["F"][i], **EXACT)
     assert j_and_f(mask_HW, truth_HW) == pytest.approx((VIDEOLISA["J"][i] + VIDEOLISA["F"][i]) / 2, **EXACT)
 
 

@@ -1,8 +1,11 @@
 """Decoded run lengths equal those of the reference library, and damage never turns into a mask."""
 
+import json
+
 import numpy as np
 import pytest
 from dataset_trees import rle
+from golden import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
@@ -17,6 +20,19 @@ def test_masks_come_back_as_the_reference_library_wrote_them(share):
         mask_HW = rng.random((height, width)) < share
         for segmentation in (rle(mask_HW), rle(mask_HW) | {"counts": rle(mask_HW)["counts"].encode()}):
             assert np.array_equal(read_rle(segmentation).decode(), mask_HW)
+
+
+def test_annotations_of_the_golden_data_are_the_masks_beside_them():
+    """Instances (null on frames where one is not) and foregrounds, as ReVOS writes them."""
+    folder = GOLDEN / "metrics"
+    annotations, masks = json.loads((folder / "revos.json").read_text(encoding="utf-8")), np.load(folder / "revos.npz")
+    files = {f"anno__{anno_id}": rle_T for anno_id, rle_T in annotations["mask_dict_rle"].items()}
+    files |= {f"foreground__{video}": entry["masks_rle"] for video, entry in annotations["foreground_rle"].items()}
+    assert files.keys() == {name for name in masks.files if not name.startswith("pred__")}
+    for name, rle_T in files.items():
+        for segmentation, mask_HW in zip(rle_T, masks[name], strict=True):
+            found_HW = np.zeros_like(mask_HW) if segmentation is None else read_rle(segmentation).decode()
+            assert np.array_equal(found_HW, mask_HW > 0), name
 
 
 def test_large_blocks_come_back():

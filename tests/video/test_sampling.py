@@ -104,6 +104,17 @@ def test_refer_sparse_dense_starts_at_every_32nd_frame_and_keeps_its_neighbours(
     assert starts == {0, 32, 64, 96}
 
 
+@pytest.mark.parametrize(("num_frames", "num_starts"), GOLDEN["training_examples"]["metas_per_video_length_T32"].items())
+def test_a_video_has_as_many_start_frames_as_in_the_published_training(num_frames, num_starts):
+    """Clips of three frames: a start frame and one on each side of it."""
+    rng = np.random.default_rng(0)
+    clips = [set(refer_sparse_dense(int(num_frames), 3, 1, rng).sparse_frame_idx.tolist()) for _ in range(60)]
+    starts = range(0, int(num_frames), 32)
+    assert len(starts) == num_starts
+    assert all(any(start in clip for start in starts) for clip in clips)
+    assert {start for start in starts for clip in clips if start in clip} == set(starts)
+
+
 def test_refer_sparse_dense_repeats_the_frame_of_an_image():
     chosen = refer_sparse_dense(1, 32, 4, np.random.default_rng(0))
     assert chosen.sparse_frame_idx.tolist() == [0] * 32

@@ -1,5 +1,6 @@
 """Reading the memory: similarity, top-k softmax, usage and readout against the published numbers, and what they must not need."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from saymask.trackers.xmem.affinity import Affinity, readout, similarity, top_k_softmax
+from saymask.trackers.xmem.network import aggregate
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "xmem" / "units" / "similarity_softmax_aggregate.npz")
 MEM_KEY, QUERY_KEY, SELECTION = (torch.from_numpy(GOLDEN[name]) for name in ("mk", "qk", "qe"))
@@ -18,15 +20,29 @@ def dense(affinity: Affinity) -> torch.Tensor:
     return matrix_BPM.scatter(2, affinity.elements_BPK, affinity.weights_BPK).mT
 
 
-@pytest.mark.parametrize("case", ["full", "noshr"])
+@pytest.mark.parametrize("case", ["full", "noshr", "nosel", "neither"])
 def test_similarity_affinity_and_usage_equal_the_published_ones(case):
-    shrinkage = torch.from_numpy(GOLDEN["ms"]) if case == "full" else torch.ones(2, 1, 11)
-    similarity_BPM = similarity(MEM_KEY, shrinkage, QUERY_KEY, SELECTION)
+    """Without a selection the published code leaves out the query's square, which is put back here before the comparison."""
+    shrinkage = torch.from_numpy(GOLDEN["ms"]) if case in ("full", "nosel") else torch.ones(2, 1, 11)
+    if case in ("full", "noshr"):
+        similarity_BPM = similarity(MEM_KEY, shrinkage, QUERY_KEY, SELECTION)
+    else:
+        left_out_BPM = QUERY_KEY.square().sum(1)[:, :, None] * shrinkage / math.sqrt(MEM_KEY.shape[1])
+        similarity_BPM = similarity(MEM_KEY, shrinkage, QUERY_KEY, torch.ones_like(QUERY_KEY)) + left_out_BPM
     assert np.allclose(similarity_BPM.mT, GOLDEN[f"sim_{case}"], atol=1e-5)
     best4 = top_k_softmax(similarity_BPM, 4)
     assert np.allclose(dense(best4), GOLDEN[f"aff_top4_{case}"], atol=1e-6)
     assert np.allclose(best4.usage_BM(), GOLDEN[f"usage_top4_{case}"], atol=1e-5)
     assert np.allclose(dense(top_k_softmax(similarity_BPM, 11)), GOLDEN[f"aff_{case}"], atol=1e-6)
+
+
+@pytest.mark.parametrize("num_objects", [1, 2, 3, 4])
+def test_aggregation_equals_the_published_one(num_objects):
+    """The published logits are known up to what softmax takes away: their distance to the background's."""
+    prob_KHW = aggregate(torch.from_numpy(GOLDEN[f"agg{num_objects}_in"])[None])[0]
+    assert np.allclose(prob_KHW, GOLDEN[f"agg{num_objects}_prob"], rtol=0, atol=1e-6)
+    logits_KHW = GOLDEN[f"agg{num_objects}_logits"]
+    assert np.allclose((prob_KHW / prob_KHW[0]).log(), logits_KHW - logits_KHW[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_grid_of_queries_is_read_row_by_row():

@@ -1,13 +1,13 @@
 """Complete runs of the published XMem and XMem++, frame by frame: full-size network, weights from a formula, small frames."""
 
 import copy
-import json
-from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from golden import GoldenArrays
 
 from saymask.records import Video
 from saymask.trackers.xmem import memory as memory_module
@@ -19,9 +19,11 @@ from saymask.trackers.xmem.memory import LongTermRules, Memory
 from saymask.trackers.xmem.memory_store import Elements
 from saymask.trackers.xmem.network import XMemNetwork
 from saymask.trackers.xmem.tracker import XMemTracker
+from saymask.video.masks import davis_palette
+from saymask.video.sampling import sparse_dense
 
 TOLERANCES = {"prob": 1e-4, "prob_half": 1e-3, "argmax": 0, "tensor": 1e-4, "use": 1e-4, "exact": 0}
-"""Of README section 3; "tensor" is relative to the largest value, "exact" counts sizes, flags and indices that differ."""
+"""Of README section 3; "tensor" is relative to the largest value, "exact" are sizes, flags and indices."""
 
 
 class Watch:
@@ -54,17 +56,22 @@ class Differences(dict[str, float]):
     def add(self, kind: str, ours, golden) -> None:
         ours, golden = np.asarray(ours, np.float64), np.asarray(golden, np.float64)
         assert ours.shape == golden.shape, (kind, ours.shape, golden.shape)
+        assert np.isfinite(ours).all() and np.isfinite(golden).all(), kind
         difference = float(np.abs(ours - golden).max(initial=0))
         if kind == "tensor":
             difference /= np.abs(golden).max(initial=0) or 1
         self[kind] = max(self.get(kind, 0), difference)
 
-    def add_prob(self, prob_KHW: np.ndarray, arrays: Mapping[str, np.ndarray], t: int) -> None:
+    def too_large(self) -> dict[str, float]:
+        return {kind: difference for kind, difference in self.items() if difference > TOLERANCES[kind]}
+
+    def add_prob(self, prob_KHW: np.ndarray, arrays: GoldenArrays, t: int) -> None:
         K = len(prob_KHW)
         self.add("prob", prob_KHW[:, 2::5, 1::5], arrays["prob_sub_f32"][t, :K])
         self.add("prob_half", prob_KHW[1:], arrays["prob_obj"][t, : K - 1])
         second, first = np.sort(prob_KHW, axis=0)[-2:]
         clear = first - second > 1e-3
+        assert clear.mean() > 0.9
         self.add("argmax", (prob_KHW.argmax(0) != arrays["argmax"][t])[clear].any(), 0)
 
 
@@ -93,9 +100,9 @@ def watch_long_term(monkeypatch) -> SimpleNamespace:
 
 
 @torch.inference_mode()
-def replay(arrays: Mapping[str, np.ndarray], network: XMemNetwork, seen: SimpleNamespace) -> Differences:
+def replay(arrays: GoldenArrays, network: XMemNetwork, seen: SimpleNamespace) -> Differences:
     """Do with our core what was done with the published one, and compare everything that is stored."""
-    meta = json.loads(bytes(arrays["meta_json"]))
+    meta = arrays.meta()
     config, permanent = meta["config"], "++" in meta["reference"]
     watch = Watch(network)
     core = XMemCore(
@@ -105,7 +112,7 @@ def replay(arrays: Mapping[str, np.ndarray], network: XMemNetwork, seen: SimpleN
     T, H, W, _ = frames.shape
     placement = Placement.of(H, W, None)
     differences = Differences()
-    differences.add("exact", placement.padding, arrays["pad_lrtb"][0])
+    differences.add("exact", np.tile(placement.padding, (T, 1)), arrays["pad_lrtb"])
     references = {int(t): ids for t, ids in meta["reference_frames"].items()}
 
     def encoded(t: int) -> EncodedFrame:
@@ -155,7 +162,7 @@ def store_sizes(memory: Memory) -> list[int]:
     return [0 if store is None else len(store) for store in (memory.working, memory.permanent, memory.long_term)]
 
 
-def compare_stores(memory: Memory, arrays: Mapping[str, np.ndarray], differences: Differences) -> None:
+def compare_stores(memory: Memory, arrays: GoldenArrays, differences: Differences) -> None:
     stores = {"work": memory.working, "perm": memory.permanent, "long": memory.long_term}
     for name in arrays:
         if name.startswith("final_"):
@@ -175,7 +182,7 @@ def stored(store: Elements, field: str) -> torch.Tensor:
     return store.key_BCM[0, ::8] if field == "key" else store.shrinkage_B1M[0, 0]
 
 
-def compare_long_term(seen: SimpleNamespace, meta: dict, arrays: Mapping[str, np.ndarray], differences: Differences) -> None:
+def compare_long_term(seen: SimpleNamespace, meta: dict, arrays: GoldenArrays, differences: Differences) -> None:
     differences.add("exact", [len(seen.consolidations), len(seen.evicted)], [len(meta["consolidations"]), len(meta["evictions"])])
     for number, (candidates, prototypes) in enumerate(seen.consolidations[:3]):
         name = f"cons{number}"
@@ -192,34 +199,72 @@ def compare_long_term(seen: SimpleNamespace, meta: dict, arrays: Mapping[str, np
             differences.add("use", elements.usage_M, arrays[f"removal{number}_usage"])
 
 
-@pytest.mark.parametrize("name", ["plain_late_obj", "pp_1obj", "pp_2obj_lt"])
+def test_a_difference_that_is_no_number_is_no_agreement():
+    differences = Differences()
+    for ours, golden in ((np.nan, 0.0), (0.0, np.nan), (np.inf, np.inf)):
+        with pytest.raises(AssertionError):
+            differences.add("prob", [ours], [golden])
+    differences.add("prob", [0.5], [0.25])
+    differences.add("prob", [0.5], [0.5])
+    assert differences.too_large() == {"prob": 0.25}
+
+
+@pytest.mark.parametrize("name", ["plain_late_obj", "pp_1obj", "pp_2obj_lt", "pp_empty_last"])
 def test_a_run_equals_the_published_one_in_everything_stored(name, golden, formula_network, consolidated):
-    differences = replay(np.load(golden / "xmem_tiny" / f"{name}.npz"), formula_network, consolidated)
-    assert differences.keys() >= {"prob", "prob_half", "argmax", "tensor", "exact"}
-    assert all(difference <= TOLERANCES[kind] for kind, difference in differences.items()), differences
+    arrays = GoldenArrays(golden / "xmem_tiny" / f"{name}.npz")
+    assert replay(arrays, formula_network, consolidated).too_large() == {}
+    assert arrays.unread == set()
 
 
-def test_both_ways_from_a_frame_in_the_middle_equals_visas_use(golden, formula_network, monkeypatch):
-    arrays = np.load(golden / "xmem_tiny" / "visa_bidirectional.npz")
-    meta = json.loads(bytes(arrays["meta_json"]))
-    tracker = XMemTracker(with_config(formula_network, meta["config"]), "xmem", learns_first=False)
-    start, T = meta["mask_frame"], len(arrays["frames"])
+@pytest.mark.parametrize("name", ["pp_1obj", "pp_empty_last"], ids=["three masks", "one of them empty"])
+def test_references_are_learnt_as_published(name, golden, formula_network, core_steps):
+    """The whole tracker. An empty reference that is met after one with an object becomes a memory of background alone."""
+    arrays = GoldenArrays(golden / "xmem_tiny" / f"{name}.npz")
+    meta, frames = arrays.meta(), arrays["frames"]
+    tracker = XMemTracker(with_config(formula_network, meta["config"]), "xmem++", learns_first=True)
+    shown = {int(t): bool(ids) for t, ids in meta["reference_frames"].items()}
+    assert all(shown.values()) == (name == "pp_1obj")
+    references = {t: torch.from_numpy((arrays["labels"][t] == 1) & any_object)[None] for t, any_object in shown.items()}
+    results = list(tracker.propagate(Video.from_frames(frames), references))
+    differences = Differences()
+    for t, (step, result) in enumerate(zip(core_steps, results, strict=True)):
+        differences.add_prob(step.prob_KHW, arrays, t)
+        differences.add("exact", step.store_sizes, arrays["store_sizes"][t])
+        assert np.array_equal(result.masks_NHW[0], step.prob_KHW.argmax(0) == 1)
+    assert len(results) == len(frames)
+    assert differences.too_large() == {}
+
+
+@pytest.fixture
+def core_steps(monkeypatch) -> list[SimpleNamespace]:
+    """Probabilities and sizes of the stores after every step of the cores of this test."""
     steps, step = [], XMemCore.step
 
-    def watched(core, frame, given, last):
-        steps.append(step(core, frame, given, last))
-        return steps[-1]
+    def watched(core: XMemCore, *args: Any, **kwargs: Any) -> torch.Tensor:
+        prob_KHW = step(core, *args, **kwargs)
+        steps.append(SimpleNamespace(prob_KHW=prob_KHW.numpy(), store_sizes=store_sizes(core.memory)))
+        return prob_KHW
 
     monkeypatch.setattr(XMemCore, "step", watched)
+    return steps
+
+
+def test_both_ways_from_a_frame_in_the_middle_equals_visas_use(golden, formula_network, core_steps):
+    arrays = GoldenArrays(golden / "xmem_tiny" / "visa_bidirectional.npz")
+    meta = arrays.meta()
+    tracker = XMemTracker(with_config(formula_network, meta["config"]), "xmem", learns_first=False)
+    start, T = meta["mask_frame"], len(arrays["frames"])
     mask_1HW = torch.from_numpy(arrays["mask"])[None] > 0
     results = list(tracker.propagate(Video.from_frames(arrays["frames"]), {start: mask_1HW}))
     assert [result.frame_idx for result in results] == [*range(start, T), *range(start - 1, -1, -1)]
     differences = Differences()
-    for t, prob_KHW in zip([*range(start, T), *range(start, -1, -1)], steps, strict=True):
-        differences.add_prob(prob_KHW.numpy(), arrays, t)
-    assert all(difference <= TOLERANCES[kind] for kind, difference in differences.items()), differences
+    for t, step in zip([*range(start, T), *range(start, -1, -1)], core_steps, strict=True):
+        differences.add_prob(step.prob_KHW, arrays, t)
+    assert differences.too_large() == {}
+    assert arrays.unread == set()
     for result in results:
         clear = np.abs(arrays["prob_obj"][result.frame_idx, 0].astype(np.float32) - 0.5) > 2e-3
+        assert clear.mean() > 0.9
         assert np.array_equal(result.masks_NHW[0].numpy()[clear], (arrays["argmax"][result.frame_idx] == 1)[clear])
 
 
@@ -234,13 +279,24 @@ def with_config(network: XMemNetwork, published: dict) -> XMemNetwork:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("expression", [0, 1], ids=["four masks", "one of them empty"])
-def test_post_optimisation_equals_videolisas_own_programs(expression, golden, formula_network):
-    """Default configuration, frames enlarged to a short side of 480. The empty reference changes its own frame only."""
+def test_post_optimisation_equals_videolisas_own_programs(expression, golden, formula_network, core_steps, monkeypatch):
+    """Default configuration, frames enlarged to a short side of 480.
+
+    The published program visits references in the order of a Python set, {8, 1, 11, 4}: in the second expression the empty one comes
+    first, when no object is known, and is passed over. Ours would learn it, so here it is kept from learning what the program did not.
+    """
     arrays = np.load(golden / "e2e" / "videolisa_post_optimisation.npz")
-    tracker = XMemTracker(formula_network, "xmem++", learns_first=True)
-    selected, given_RHW = arrays[f"selected_{expression}"].tolist(), torch.from_numpy(arrays[f"imported_index_masks_{expression}"])
-    references = {t: mask_HW[None] > 0 for t, mask_HW in zip(selected, given_RHW, strict=True)}
-    results = tracker.propagate(Video.from_frames(arrays["frames"]), references)
+    frames, selected = arrays["frames"], arrays[f"selected_{expression}"].tolist()
+    T = len(frames)
+    assert selected == sparse_dense(T, num_sparse=32, num_dense=4).dense_frame_idx.tolist()
+    given_RHW = arrays[f"input_masks_{expression}"][selected] > 0
+    assert np.array_equal(given_RHW, arrays[f"imported_index_masks_{expression}"] == 1)
+    assert np.array_equal(arrays[f"xmem_rgb_colours_{expression}"], davis_palette()[:2])
+    assert next(iter(set(selected))) == selected[2] and given_RHW[2].any() == (expression == 0)
+    learn = XMemCore.learn
+    monkeypatch.setattr(XMemCore, "learn", lambda core, frame, masks_NHW: learn(core, frame, masks_NHW) if masks_NHW.any() else None)
+    references = {t: torch.from_numpy(mask_HW)[None] for t, mask_HW in zip(selected, given_RHW, strict=True)}
+    results = XMemTracker(formula_network, "xmem++", learns_first=True).propagate(Video.from_frames(frames), references)
     masks_THW = np.stack([result.masks_NHW[0].numpy() for result in results])
-    different = masks_THW != (arrays[f"final_masks_{expression}"] > 0)
-    assert different.mean() <= 1e-3
+    assert [step.store_sizes for step in core_steps] == arrays["store_sizes"][T * expression :][:T].tolist()
+    assert (masks_THW != (arrays[f"final_masks_{expression}"] > 0)).mean() <= 1e-3

@@ -1,27 +1,24 @@
 """The memory stores against scripted runs of the published ones, and where the published ones stop with an error."""
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden import GOLDEN, GoldenArrays
 
 from saymask.trackers.xmem import memory as memory_module
 from saymask.trackers.xmem.long_term import consolidate, evict
 from saymask.trackers.xmem.memory import LongTermRules, Memory
 from saymask.trackers.xmem.memory_store import Elements, join
 
-UNITS = Path(__file__).parents[2] / "golden" / "xmem" / "units"
-
 
 class Script:
     """One scripted run: its frames, what to do with them, and what came out."""
 
     def __init__(self, name: str):
-        self.arrays = np.load(UNITS / f"{name}.npz")
-        meta = json.loads(bytes(self.arrays["meta_json"]))
+        self.arrays = GoldenArrays(GOLDEN / "xmem" / "units" / f"{name}.npz")
+        meta = self.arrays.meta()
         self.ops, self.log, config = meta["ops"], meta["log"], meta["config"]
         rules = LongTermRules(
             max_mid_term_frames=config["max_mid_term_frames"],
@@ -47,13 +44,11 @@ class Script:
 
     def check_final(self) -> None:
         stores = {"work": self.memory.working, "perm": self.memory.permanent, "long": self.memory.long_term}
-        compared = 0
-        for name in self.arrays.files:
+        for name in self.arrays:
             if name.startswith("final_"):
                 _, store, field = name.split("_", 2)
                 assert np.allclose(stored(stores[store], field), self.arrays[name], atol=1e-5), name
-                compared += 1
-        assert compared >= 3
+        assert self.arrays.unread == set()
 
 
 def stored(store: Elements, field: str) -> torch.Tensor:
@@ -116,10 +111,16 @@ def test_reading_without_selection_is_a_special_case():
             extended = torch.cat([key, torch.zeros_like(square)], 1)
             script.memory.remember(extended, shrinkage, extended, torch.from_numpy(script.arrays["value"][i])[None])
         assert sizes(script.memory) == script.log[number]["sizes"]
+    final = script.memory.working
+    assert final is not None and not final.key_BCM[0, 8:].any()
+    ours = {"key": final.key_BCM[0, :8], "shrinkage": final.shrinkage_B1M[0, 0] * math.sqrt(8 / 9), "value_g0": stored(final, "value_g0")}
+    for field, tensor in ours.items():
+        assert np.allclose(tensor, script.arrays[f"final_work_{field}"], atol=1e-5), field
+    assert script.arrays.unread == set()
 
 
 def test_three_references_read_as_published_up_to_their_replacement():
-    """Later operations are not compared: the published replacement changes one element of the frame, the removal takes another frame."""
+    """Ours neither replaces nor removes a reference; the published replacement changes one element, its removal takes another frame."""
     script = Script("mem_pp_update_remove")
     replaced = [op for op, *_ in script.ops].index("update_perm")
     for number, (op, i, *rest) in enumerate(script.ops[:replaced]):
@@ -128,6 +129,7 @@ def test_three_references_read_as_published_up_to_their_replacement():
         else:
             script.add(i, rest[0], permanent=op == "add_perm")
     assert sizes(script.memory) == [12, 36, 0]
+    assert script.arrays.unread == set()
 
 
 def test_late_objects_are_read_from_their_own_elements_only():

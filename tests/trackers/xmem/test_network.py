@@ -52,7 +52,10 @@ def test_formula_weights_are_those_of_the_golden_data(formula_weights: dict[str,
     expected = json.loads((golden / "weights_check_salt0.json").read_text(encoding="utf-8"))["tensors"]
     assert len(expected) == 354
     for name, entry in expected.items():
-        assert zlib.crc32(formula_weights[name].numpy().tobytes()) == entry["crc32_of_float32_le_bytes"], name
+        values = formula_weights[name].numpy()
+        assert zlib.crc32(values.tobytes()) == entry["crc32_of_float32_le_bytes"], name
+        assert values.ravel()[:3].tolist() == entry["first"], name
+        assert values.sum(dtype=np.float64) == pytest.approx(entry["sum"], rel=1e-9, abs=1e-9), name
 
 
 def test_parameters_are_those_of_the_published_checkpoint(golden: Path):
@@ -61,8 +64,9 @@ def test_parameters_are_those_of_the_published_checkpoint(golden: Path):
         network = XMemNetwork(XMemConfig())
     ours = {name: {"shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch.")} for name, t in network.state_dict().items()}
     assert ours == manifest["keys"]
-    assert len(ours) == 412
-    assert sum(parameter.numel() for parameter in network.parameters()) == 62_185_224
+    assert len(ours) == manifest["num_keys"] == 412
+    assert sum(parameter.numel() for parameter in network.parameters()) == manifest["num_parameters"] == 62_185_224
+    assert sum(tensor.numel() for tensor in network.state_dict().values()) == manifest["num_elements_with_buffers"]
 
 
 def test_every_step_gives_what_the_published_code_gives(formula_network: XMemNetwork, golden: Path):

@@ -1,7 +1,7 @@
 """XMem and XMem++ on videos: which frames and objects they answer for, what they share and hold, and how they are loaded.
 
-What every tracker owes its caller is in `tests/contracts/test_trackers.py`; that the masks are those of the published programs, in
-`test_xmem_golden.py`.
+What every tracker owes its caller is in `tests/contracts/test_trackers.py`; that the masks are those of the published programs,
+in `test_golden.py`.
 """
 
 import json
@@ -13,9 +13,9 @@ import torch
 from saymask.errors import CheckpointError, UnknownName
 from saymask.records import Video
 from saymask.runtime import Runtime
-from saymask.trackers import xmem as xmem_module
 from saymask.trackers.base import FrameMasks
 from saymask.trackers.loading import load_tracker
+from saymask.trackers.xmem import tracker as xmem_module
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.core import XMemCore
 from saymask.trackers.xmem.memory import Memory
@@ -120,14 +120,31 @@ def test_an_absent_object_is_believed_absent_by_permanent_and_predicted_by_plain
     assert not results[2].masks_NHW[1].any()
 
 
-def test_a_reference_without_any_object_is_shown_by_permanent_and_taught_to_nobody(plain, permanent):
-    references = {1: boxes(3), 4: boxes(30)}
-    with_empty = {0: boxes(None), 3: boxes(None), **references}
-    assert all(
-        same(one, other) for one, other in zip(track(plain, 7, references).values(), track(plain, 7, with_empty).values(), strict=True)
-    )
-    results = track(permanent, 7, with_empty)
-    assert not results[0].masks_NHW.any() and not results[3].masks_NHW.any()
+def test_a_reference_without_any_object_teaches_permanent_the_background_and_plain_nothing(monkeypatch, plain, permanent):
+    """The objects that it does not show must be known: where the earliest reference is empty, the earliest one with an object leads."""
+    learnt, learn = [], XMemCore.learn
+
+    def watched(core, frame, masks_NHW):
+        learnt.append(masks_NHW.flatten(1).any(1).tolist())
+        learn(core, frame, masks_NHW)
+
+    monkeypatch.setattr(XMemCore, "learn", watched)
+    references = {2: boxes(3, None), 5: boxes(30, 20)}
+    without = track(permanent, 9, references)
+    assert learnt == [[True], [True, True]]
+    for empty_idx, expected in (
+        (0, [[True], [False], [True, True]]),
+        (4, [[True], [False], [True, True]]),
+        (7, [[True], [True, True], [False] * 2]),
+    ):
+        with_empty = {empty_idx: boxes(None, None), **references}
+        learnt.clear()
+        results = track(permanent, 9, with_empty)
+        assert learnt == expected
+        assert not results[empty_idx].masks_NHW.any()
+        assert any(not same(results[i], without[i]) for i in (1, 3, 6, 8))
+        for one, other in zip(track(plain, 9, references).values(), track(plain, 9, with_empty).values(), strict=True):
+            assert same(one, other)
 
 
 def test_objects_keep_the_callers_rows_whatever_order_they_are_met_in(plain, permanent):
@@ -208,9 +225,17 @@ def test_long_term_usage_is_counted_if_the_video_can_fill_the_store(num_frames, 
 
 def test_references_of_videolisas_post_optimisation_are_the_dense_frames(golden):
     table = json.loads((golden / "units" / "reference_frame_selection.json").read_text())
-    assert len(table["selected_32_4"]) > 100
-    for num_frames, selected in table["selected_32_4"].items():
-        assert sparse_dense(int(num_frames), num_sparse=32, num_dense=4).dense_frame_idx.tolist() == selected, num_frames
+    for num_sparse in (32, 50):
+        cases = table[f"selected_{num_sparse}_4"]
+        assert len(cases) > 50
+        for num_frames, selected in cases.items():
+            chosen = sparse_dense(int(num_frames), num_sparse, num_dense=4)
+            assert chosen.dense_frame_idx.tolist() == selected, num_frames
+            assert chosen.dense_slots.tolist() == table[f"dense_of_{num_sparse}_4"]
+    for num_frames, sparse in table["sparse"].items():
+        chosen = sparse_dense(int(num_frames), num_sparse=32, num_dense=8)
+        assert chosen.sparse_frame_idx.tolist() == sparse
+        assert chosen.dense_slots.tolist() == table["dense_of_32_8"]
 
 
 def test_a_saved_network_is_loaded_under_both_names(tmp_path):

@@ -26,7 +26,7 @@ class GivenMasks:
     Args:
         masks_NHW: 0 to 1, for every object seen so far and the new ones.
         trusted_N: which rows count; the others are predicted. A new object's row always counts.
-        remember: keep the frame in working memory. Not if permanent memory has it, or it shows nothing.
+        remember: keep the frame in working memory; not if permanent memory has it.
     """
 
     masks_NHW: Tensor

@@ -4,7 +4,7 @@
     xmem     starts at the earliest reference, once forwards and once backwards; a later reference counts from its frame on
 
 As published, xmem++ believes a reference that an object it does not show is absent, on that frame; xmem takes it to say nothing about
-that object. A reference that shows no object is never learnt.
+that object. So xmem++ learns from a reference that shows no object where the background is; for xmem there is nothing to learn from it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class XMemTracker:
         if self._learns_first:
             yield from self._run(features, references, range(video.num_frames))
             return
-        start = references.teaching[0]
+        start = references.not_empty[0]
         yield from self._run(features, references, range(start, video.num_frames))
         if start > 0:
             backwards = self._run(features, references, range(start, -1, -1))
@@ -84,7 +84,7 @@ class XMemTracker:
         memory = Memory(config.top_k, long_term_rules(config, len(order), keep_first_frame=not self._learns_first))
         core = XMemCore(self.network, memory, config.mem_every, config.deep_update_every)
         if self._learns_first:
-            for frame_idx, frame in zip(references.teaching, features.walk(references.teaching), strict=True):
+            for frame_idx, frame in zip(references.learning_order, features.walk(references.learning_order), strict=True):
                 core.learn(frame, placement.masks(references.met(frame_idx).to(self.network.device)))
         for frame_idx, frame in zip(order, features.walk(order), strict=True):
             prob_KHW = core.step(frame, self._given(references, frame_idx, placement), last=frame_idx == order[-1])
@@ -96,7 +96,7 @@ class XMemTracker:
             masks_NHW = references.masks.get(frame_idx)
             trusted = [True] * len(references.object_order)
         else:
-            masks_NHW = references.met(frame_idx) if frame_idx in references.teaching else None
+            masks_NHW = references.met(frame_idx) if frame_idx in references.not_empty else None
             trusted = references.shown.get(frame_idx, [])
         if masks_NHW is None:
             return None
@@ -112,7 +112,8 @@ class _References:
         object_order: the caller's number of each object.
         masks: frame index -> masks_NHW at video size.
         shown: frame index -> which objects the masks show.
-        teaching: indices of the frames that show any.
+        not_empty: indices of the frames that show any.
+        learning_order: indices of all frames. The first that shows an object leads, since without an object nothing can be learnt.
     """
 
     def __init__(self, reference_masks: Mapping[int, Tensor]):
@@ -122,12 +123,13 @@ class _References:
         self.object_order = sorted(range(num_objects), key=first_shown.__getitem__)
         self.masks = {i: reference_masks[i][self.object_order] for i in present}
         self.shown = {i: [shown[n] for n in self.object_order] for i, shown in present.items()}
-        self.teaching = [i for i, shown in present.items() if any(shown)]
+        self.not_empty = [i for i, shown in present.items() if any(shown)]
+        self.learning_order = sorted(present, key=lambda i: (i != self.not_empty[0], i))
         self._first_shown = sorted(first_shown)
 
     def met(self, frame_idx: int) -> Tensor:
-        """Masks of the objects that this reference or an earlier one shows."""
-        return self.masks[frame_idx][: bisect_right(self._first_shown, frame_idx)]
+        """Masks of the objects that this reference or one earlier in the learning order shows."""
+        return self.masks[frame_idx][: bisect_right(self._first_shown, max(frame_idx, self.not_empty[0]))]
 
 
 def long_term_rules(config: XMemConfig, num_frames: int, keep_first_frame: bool) -> LongTermRules | None:
