@@ -144,7 +144,7 @@ def test_without_the_column_everything_is_train_and_val_says_how_to_make_one(roo
         load_folder_dataset(root, "val")
 
 
-def test_loading_stops_at_the_first_fault_and_counts_the_others(root):
+def test_loading_stops_at_the_first_problem_and_counts_the_others(root):
     write_sentences(root, ("wolk", "", "a fish"), ("walk", "fish", "the fish"), ("walk", "", ""))
     with pytest.raises(DataError, match=r"line 4: the sentence is empty; .*\(2 more: saymask data check folder .*\)$"):
         load_folder_dataset(root, "train")
