@@ -36,8 +36,7 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
         SaymaskError: the truth cannot be had, so there is no score.
     """
     truth_MTHW, ignore_THW, expression = sample.instances_NTHW, sample.ignore_THW, sample.expression
-    truth_THW = np.logical_or.reduce(truth_MTHW, axis=0)
-    is_image = sample.video.num_frames == 1
+    truth_HW = np.logical_or.reduce(truth_MTHW[:, 0]) if sample.video.num_frames == 1 else None  # of an image
     entry: Entry = {
         "name": sample.name,
         "video": sample.video.name,
@@ -49,15 +48,15 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
         masks_NTHW = predicted_masks(predictor, sample)
     except SaymaskError as error:
         entry |= {"j": 0.0, "f": 0.0, "j_and_f": 0.0, "error": str(error)}
-        if is_image:  # at least a pixel, or nothing would be right where nothing is asked for
-            entry |= {"intersection": 0, "union": max(1, int(truth_THW.sum()))}
+        if truth_HW is not None:  # at least a pixel, or nothing would be right where nothing is asked for
+            entry |= {"intersection": 0, "union": max(1, int(truth_HW.sum()))}
         return entry | {"instance_j_and_f": 0.0} if len(truth_MTHW) > 1 else entry
     masks_THW = np.logical_or.reduce(masks_NTHW, axis=0)
     entry["answered"] = bool(masks_THW.any())
     entry |= expression_scores(masks_THW, truth_MTHW, ignore_THW, foreground_THW, protocol)
-    if is_image:
+    if truth_HW is not None:
         ignore_HW = None if ignore_THW is None else ignore_THW[0]
-        entry["intersection"], entry["union"] = iou_counts(masks_THW[0], truth_THW[0], ignore_HW)
+        entry["intersection"], entry["union"] = iou_counts(masks_THW[0], truth_HW, ignore_HW)
     if len(truth_MTHW) > 1:
         entry["instance_j_and_f"] = summarise(instances(masks_NTHW, truth_MTHW, ignore_THW, protocol), protocol)["j_and_f"]
     return entry
