@@ -25,7 +25,7 @@ from saymask.trackers.loading import load_tracker
 
 def score(tracker: Tracker, sample: ToySample) -> tuple[float, float]:
     """J and F of one video."""
-    truth_THW = sample.regions.load() == sample.expression.obj_ids[0]
+    truth_THW = sample.regions(range(sample.video.num_frames)) == sample.expression.obj_ids[0]
     given = int(truth_THW.any((1, 2)).argmax())
     reference_masks = {given: torch.from_numpy(truth_THW[given])[None]}
     masks = {frame.frame_idx: frame.masks_NHW[0].numpy() for frame in tracker.propagate(sample.video, reference_masks)}

@@ -30,7 +30,7 @@ def main() -> None:
         sample = load_toyworld(None, "test")[SHOWN[family]]
         assert sample.expression.tags["family"] == family
         frames_THWC = sample.video.frames(FRAME_IDX).copy()
-        masks_THW = sample.masks_THW[list(FRAME_IDX)]
+        masks_THW = sample.masks(FRAME_IDX)
         frames_THWC, masks_THW = (np.repeat(np.repeat(array, 2, axis=1), 2, axis=2) for array in (frames_THWC, masks_THW))
         frames_THWC[grow(grow(masks_THW)) & ~masks_THW] = OUTLINE
         row_HWC = np.concatenate([np.pad(frame, ((0, 0), (0, 4), (0, 0)), constant_values=255) for frame in frames_THWC], axis=1)[:, :-4]

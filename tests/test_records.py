@@ -9,7 +9,6 @@ from hypothesis.extra import numpy as hnp
 from saymask import lookup
 from saymask.errors import UnknownName
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
-from saymask.samples import Expression, Sample
 
 
 def square(top: int, left: int, side: int = 2, height: int = 4, width: int = 6) -> np.ndarray:
@@ -109,11 +108,3 @@ def test_save_checks_every_format_before_it_writes(tmp_path, monkeypatch):
     assert not (tmp_path / "bad").exists()
     assert prediction.save(tmp_path / "good", ["name"]) == [tmp_path / "good" / "name.txt"]
     assert (tmp_path / "good" / "name.txt").read_text() == "counted"
-
-
-def test_a_samples_masks_may_be_loaded_late_and_are_checked():
-    expression = Expression("e0", "the counted", (1,))
-    masks_THW = np.stack([square(0, 0)] * 3)
-    assert np.array_equal(Sample(video(), expression, lambda: masks_THW).masks_THW, masks_THW)
-    with pytest.raises(ValueError, match=r"^counted/e0: masks bool \(2, 4, 6\), expected bool \(3, 4, 6\)$"):
-        _ = Sample(video(), expression, masks_THW[:2]).masks_THW

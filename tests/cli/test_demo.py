@@ -7,14 +7,14 @@ from saymask.cli.demo import QUESTIONS, SCENE, SPLIT, write_clip
 from saymask.models.checkpoints import load_model
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
-from saymask.toyworld.dataset import load_toyworld
+from saymask.toyworld.dataset import TIMELINE, load_toyworld
 from saymask.video.reader import open_source
 
 
 @pytest.fixture(scope="module")
 def truth_THW() -> np.ndarray:
     """Number of the thing at every pixel of the demo's video, 0 for the background."""
-    return load_toyworld(None, SPLIT)[SCENE].regions.load()
+    return load_toyworld(None, SPLIT)[SCENE].regions(range(TIMELINE))
 
 
 def test_the_questions_name_three_things_that_are_mostly_in_view(truth_THW):

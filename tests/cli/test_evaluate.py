@@ -124,8 +124,9 @@ def test_predictions_that_only_a_server_can_score_are_an_end_in_themselves(tmp_p
 
 
 @pytest.mark.parametrize("options", [["--score-only", "."], ["--predictor", "oracle"], ["--predictor", "first_frame_held"]])
-def test_what_needs_the_truth_is_refused_where_it_is_not_public(options):
-    result = CliRunner().invoke(app, ["eval", "mevis", "--split", "valid", *options])
+def test_what_needs_the_truth_is_refused_where_it_is_not_public(options, tmp_path):
+    root = TREES["mevis"].build(tmp_path)
+    result = CliRunner().invoke(app, ["eval", "mevis", "--root", str(root), "--split", "valid", *options])
     assert (result.exit_code, result.stderr) == (
         2,
         "saymask: error: the true masks of mevis valid are not public, so nothing can be scored here; predict with -m MODEL, then pack the "

@@ -7,8 +7,11 @@ import pytest
 from dataset_trees import TREES
 
 from saymask.errors import DataError, SaymaskError
+from saymask.evaluation.summaries import GROUPINGS
 from saymask.lookup import DATASETS, resolve
-from saymask.samples import Sample
+from saymask.metrics.protocols import PROTOCOLS
+from saymask.models.videolisa.prompts import RELEASED
+from saymask.samples import Sample, SampleSet
 
 
 @pytest.fixture(params=DATASETS)
@@ -36,6 +39,64 @@ def test_a_dataset_gives_the_same_valid_samples_each_time(dataset):
         assert np.array_equal(frames_THWC, same.video.frames(range(same.video.num_frames)))
     with pytest.raises(IndexError):
         first[len(first)]
+
+
+def test_masks_of_some_frames_are_those_among_all(dataset):
+    load, root, split = dataset
+    for sample in load(root, split) if root else [load(root, split)[6]]:
+        wanted = [t % sample.video.num_frames for t in (3, 1, 3)]
+        assert np.array_equal(sample.masks(wanted), sample.masks_THW[wanted])
+        assert np.array_equal(sample.instances(wanted), sample.instances_NTHW[:, wanted])
+        assert np.array_equal(sample.instances_NTHW.any(axis=0), sample.masks_THW)
+        assert len(sample.instances(wanted)) == len(sample.expression.obj_ids)
+        assert (sample.ignore(wanted) is None) == (sample.ignore_THW is None)
+        if sample.ignore_THW is not None:
+            assert np.array_equal(sample.ignore(wanted), sample.ignore_THW[wanted])
+
+
+def test_a_set_says_what_its_samples_are_called_and_ask(dataset):
+    load, root, split = dataset
+    samples = load(root, split)
+    assert isinstance(samples, SampleSet)
+    vocabulary = {word for text in samples.texts() for word in text.split()}
+    for index in range(min(len(samples), 8)):
+        item, sample = samples.items[index], samples[index]
+        assert (item.video_name, item.expression) == (sample.video.name, sample.expression)
+        assert samples.read(item).expression == item.expression
+        assert sample.name == f"{item.video_name}/{item.expression.exp_id}"
+        # The words of a text, but for punctuation and upper case.
+        assert {word.strip("?,.").lower() for word in sample.expression.text.split()} <= {word.strip("?,.").lower() for word in vocabulary}
+        assert all(tag in sample.expression.tags for tag in samples.benchmark.groups)
+        if samples.knows_sentences:
+            assert sample.expression.text in samples.sentences(sample.video.name)
+    drawn = [samples.draw(np.random.default_rng(seed)) for seed in (1, 1)]
+    assert drawn[0].name == drawn[1].name and drawn[0].expression == drawn[1].expression
+    assert samples.any_expression(np.random.default_rng(1)) == samples.any_expression(np.random.default_rng(1))
+    assert load(root, split).version == samples.version
+
+
+def test_what_a_benchmark_names_exists(dataset):
+    load, root, split = dataset
+    benchmark = load(root, split).benchmark
+    assert set(benchmark.groups) <= set(GROUPINGS.values())
+    assert set(benchmark.templates) <= set(PROTOCOLS)
+    assert set(benchmark.templates.values()) <= set(RELEASED)
+    assert not benchmark.keeps_masks_of(split)
+
+
+@pytest.mark.parametrize("name", ["reasonvos", "ref-davis17", "ref-youtube-vos", "youtube-vos"])
+def test_only_the_mask_files_of_the_frames_asked_for_are_read(name, tmp_path):
+    """With the files of all other frames gone, a frame's masks are the same."""
+    root = TREES[name].build(tmp_path)
+    sample = resolve(name, "dataset")(root, TREES[name].split)[0]
+    last = sample.video.num_frames - 1
+    expected_KHW = sample.masks([last])
+    for path in root.rglob("*.png"):
+        if path.stem != sample.video.frame_names[last]:
+            path.unlink()
+    assert np.array_equal(sample.masks([last]), expected_KHW)
+    with pytest.raises(DataError, match=f"{sample.video.frame_names[0]}.png: not found"):
+        sample.masks([0])
 
 
 def test_a_dataset_tells_its_samples_apart_and_travels_to_worker_processes(dataset):

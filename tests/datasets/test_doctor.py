@@ -1,4 +1,4 @@
-"""Every fault that is put into a sound dataset is reported once, with its path and what to do."""
+"""Every problem that is put into a sound dataset is reported once, with its path and what to do."""
 
 import json
 import pickle
@@ -9,7 +9,8 @@ from dataset_trees import HEIGHT, TREES, WIDTH, block, build_mevis, build_reason
 from PIL import Image
 
 from saymask.datasets import doctor
-from saymask.datasets.doctor import LAYOUTS, check_dataset
+from saymask.datasets.doctor import check_dataset
+from saymask.datasets.layouts import LAYOUTS
 from saymask.datasets.mask_timing import MIN_MASKS
 from saymask.datasets.public.published_sizes import PUBLISHED_SIZES, PublishedSize
 from saymask.errors import ConfigError, UnknownName
@@ -91,7 +92,7 @@ def list_with_duplicate(content):
 BAD_RLE = {"size": [HEIGHT, WIDTH], "counts": "0"}
 LARGER_RLE = rle(np.zeros((HEIGHT + 1, WIDTH), bool))
 
-FAULTS = {
+PROBLEMS = {
     "no annotation file": (
         "mevis",
         "valid_u/meta_expressions.json",
@@ -179,7 +180,7 @@ FAULTS = {
         "has no annotation 102",
         "download both",
     ),
-    "photograph damaged": (
+    "image damaged": (
         "refcoco",
         "images/mscoco/images/train2014/COCO_train2014_000000000002.jpg",
         truncate,
@@ -204,9 +205,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_reported_with_its_path_and_the_remedy(fault, tmp_path):
-    name, file, damage, what, remedy = FAULTS[fault]
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_problem_is_reported_with_its_path_and_the_remedy(problem, tmp_path):
+    name, file, damage, what, remedy = PROBLEMS[problem]
     root = TREES[name].build(tmp_path)
     damage(root / file)
     (problem,) = problems_of(name, root)
@@ -264,7 +265,7 @@ def test_masks_on_the_wrong_frames_are_reported(num_frames, frame_of_mask, fit, 
 
 
 def test_masks_of_frames_that_no_file_lists_are_reported(tmp_path):
-    """Thirty frames are listed as if they were in a row, but their masks are of every tenth picture in the folder."""
+    """Thirty frames are listed as if they were in a row, but their masks are of every tenth image in the folder."""
     root = build_moving_revos(tmp_path, 300, lambda t: 10 * t if t < 30 else None)
     meta, masks = root / "meta_expressions_valid_.json", root / "mask_dict.json"
     edit(lambda content: content["videos"]["TAO/clip"].update(frames=[f"{t:05d}" for t in range(30)]))(meta)
@@ -290,7 +291,7 @@ def test_a_damaged_frame_does_not_hide_the_rest(tmp_path):
     assert "00007.jpg" in problem
 
 
-def test_a_fault_that_several_expressions_meet_is_reported_once_and_others_besides(tmp_path):
+def test_a_problem_that_several_expressions_meet_is_reported_once_and_others_besides(tmp_path):
     root = build_revos(tmp_path)
     put("0", 1, BAD_RLE)(root / "mask_dict.json")  # object 0 is in two of the sentences
     remove(root / "JPEGImages" / "MOSE" / "4f" / "00000.jpg")
@@ -384,7 +385,7 @@ def test_what_cannot_be_checked_is_refused(tmp_path):
         check_dataset("mevis", tmp_path / "gone")
 
 
-def test_many_targets_in_one_photograph_are_no_video(tmp_path):
+def test_many_targets_in_one_image_are_no_video(tmp_path):
     root = TREES["refcoco"].build(tmp_path)
     refs_path = root / "refcoco" / "refs(unc).p"
     refs = pickle.loads(refs_path.read_bytes())
@@ -397,7 +398,7 @@ def test_many_targets_in_one_photograph_are_no_video(tmp_path):
     assert check_dataset("refcoco", root, "testA").sizes["testA"].num_expressions == 3 + 2 * MIN_MASKS
 
 
-def test_objects_of_frames_without_masks_are_no_fault(tmp_path):
+def test_objects_of_frames_without_masks_are_no_problem(tmp_path):
     """Null on some frames only means that the object is not there."""
     root = build_mevis(tmp_path)
     write_mask_dict(root / "valid_u" / "mask_dict.json", {10: (3, 3), 11: (2, 3), 12: (3, 3), 13: (1, 2)})

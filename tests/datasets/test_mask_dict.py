@@ -16,8 +16,10 @@ from saymask.samples import Expression, Item
 VIDEO = Video.from_frames(np.zeros((2, HEIGHT, WIDTH, 3), np.uint8), "bird")
 
 
-def load(path, *anno_ids):
-    return MaskDict(path)(Item("bird", Expression("0", "it", anno_ids)), VIDEO)
+def load(path, *anno_ids, frame_idx=(0, 1)):
+    """bool masks_KNHW"""
+    loaded = list(MaskDict(path)(Item("bird", Expression("0", "it", anno_ids)), VIDEO, frame_idx))
+    return np.stack(loaded)
 
 
 @pytest.fixture
@@ -26,22 +28,22 @@ def path(tmp_path):
     return tmp_path / "mask_dict.json"
 
 
-def test_targets_are_united_and_null_is_absence(path):
-    assert np.array_equal(load(path, 4), blocks([1], 2))
-    expected_THW = blocks([1, 3], 2)
-    expected_THW[0] = block(1)  # object 3 is null on frame 0
-    assert np.array_equal(load(path, 6, 4), expected_THW)
-    assert load(path, 6, 4).sum(axis=(1, 2)).tolist() == [16, 32]
-
-
-def test_overlapping_targets_count_once(tmp_path):
-    write_mask_dict(tmp_path / "m.json", {0: (1, 2), 1: (1, 2)})
-    assert load(tmp_path / "m.json", 0, 1).sum() == 32
+def test_each_target_has_its_mask_and_null_is_absence(path):
+    assert np.array_equal(load(path, 4)[:, 0], blocks([1], 2))
+    nothing_HW = np.zeros((HEIGHT, WIDTH), bool)  # object 3 is null on frame 0
+    assert np.array_equal(load(path, 6, 4), [[nothing_HW, block(1)], [block(3, 1), block(1, 1)]])
 
 
 def test_no_target_is_no_mask_and_reads_nothing(tmp_path):
-    masks_THW = load(tmp_path / "need-not-exist.json")
-    assert masks_THW.shape == (2, HEIGHT, WIDTH) and not masks_THW.any()
+    assert load(tmp_path / "need-not-exist.json").shape == (2, 0, HEIGHT, WIDTH)
+
+
+def test_only_the_frames_asked_for_are_decoded(tmp_path):
+    """Frame 0 is damaged, frame 1 is not."""
+    write_json(tmp_path / "m.json", {"7": [{"size": [HEIGHT, WIDTH], "counts": "1"}, rle(block(1, 1))]})
+    assert np.array_equal(load(tmp_path / "m.json", 7, frame_idx=[1]), block(1, 1)[None, None])
+    with pytest.raises(DataError, match="frame 00000: bad RLE"):
+        load(tmp_path / "m.json", 7, frame_idx=[0])
 
 
 def test_only_the_objects_asked_for_are_parsed(path, monkeypatch):
@@ -56,7 +58,7 @@ def test_only_the_objects_asked_for_are_parsed(path, monkeypatch):
 def test_spaces_and_line_breaks_do_not_matter(path, layout):
     path.write_text(json.dumps(json.loads(path.read_text()), **layout) + "\n\n")
     assert list(MaskDict(path).spans) == [4, 15, 6]
-    assert np.array_equal(load(path, 15), blocks([2], 2))
+    assert np.array_equal(load(path, 15)[:, 0], blocks([2], 2))
 
 
 def test_it_travels_to_worker_processes_with_its_index(path):

@@ -6,10 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 from dataset_trees import TREES
-from squares import BLUE, RED, sample
+from squares import BLUE, RED, sample, set_of
 
 from saymask.datasets.mixture import Member, Mixture, MixtureConfig, MixtureGroup, open_mixture, videolisa_mixture
 from saymask.errors import ConfigError, DataError, UnknownName
+from saymask.toyworld.dataset import load_toyworld
 
 PAPER = videolisa_mixture()
 PAPER_DATASETS = [dataset for group in PAPER.groups.values() for dataset in group.datasets]
@@ -65,7 +66,7 @@ def test_a_draw_depends_on_seed_and_number_alone(paper_mixture):
 
 
 def test_datasets_and_samples_come_as_often_as_said():
-    reds, blues = [sample(f"r{n}/0", "red", RED) for n in range(2)], [sample("b/0", "blue", BLUE)]
+    reds, blues = set_of(*(sample(f"r{n}/0", "red", RED) for n in range(2))), set_of(sample("b/0", "blue", BLUE))
     mixture = Mixture([Member("reds", reds, 3), Member("blues", blues, 1), Member("never", blues, 0)], seed=0)
     counts = Counter(mixture.draw(index).video.name for index in range(2000))
     assert {name: count / 2000 for name, count in counts.items()} == pytest.approx({"r0": 3 / 8, "r1": 3 / 8, "b": 1 / 4}, abs=0.04)
@@ -112,8 +113,8 @@ def test_configurations_of_nothing_are_refused(tmp_path):
         open_mixture(MixtureConfig(groups={"m": MixtureGroup(rate=1, datasets=("mevis",))}, roots={"mevi": tmp_path}), 0)
     with pytest.raises(UnknownName, match="did you mean 'mevis'"):
         open_mixture(MixtureConfig(groups={"m": MixtureGroup(rate=1, datasets=("mevi",))}), 0)
-    with pytest.raises(ConfigError, match=r"^squares cannot say what is in a video, so nothing can be known to be absent; set its"):
-        Member("squares", [sample("a/0", "red", RED)], 1, absent_rate=0.5)
+    with pytest.raises(ConfigError, match=r"^toyworld cannot say what is in a video, so nothing can be known to be absent; set its"):
+        Member("toyworld", load_toyworld(None, "val"), 1, absent_rate=0.5)
 
 
 def test_damage_is_named_with_the_draw_and_the_dataset(tmp_path):
@@ -146,19 +147,14 @@ def test_what_is_asked_in_vain_is_said_of_another_video_and_not_of_this_one(name
 
 
 def test_the_same_words_with_another_article_may_be_true():
-    class Known(list):
-        def sentences(self, video_name):
-            return {"A  Red square"}
-
-        def any_expression(self, rng):
-            return self[0].expression
-
-    member = Member("squares", Known([sample("a/0", "the red square", RED)]), 1, absent_rate=1)
+    squares = set_of(sample("a/0", "A  Red square", RED), sample("a/1", "the red square", RED))
+    member = Member("squares", squares, 1, absent_rate=1)
     with pytest.raises(DataError, match="every sentence may be true of a, so none can be asked of it in vain"):
         Mixture([member], 0).draw(0)
 
 
 def test_probabilities_need_a_rate():
+    red = set_of(sample("a/0", "red", RED))
     with pytest.raises(ValueError, match="a mixture needs a member with a rate above 0"):
-        Mixture([Member("squares", [sample("a/0", "red", RED)], 0)], 0)
-    assert np.allclose(Mixture([Member("squares", [sample("a/0", "red", RED)], 5)], 0).probabilities, [1])
+        Mixture([Member("squares", red, 0)], 0)
+    assert np.allclose(Mixture([Member("squares", red, 5)], 0).probabilities, [1])

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from squares import BLUE, RED, predicted, sample, things
+from squares import BLUE, RED, predicted, sample, set_of, things
 
 from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
 from saymask.evaluation.candidates import OWN, SWAPPED, VideoAsker, swapped_questions, with_model
 from saymask.evaluation.exam import Exam
 from saymask.records import Prediction, Video
-from saymask.samples import Sample
+from saymask.samples import Benchmark, Expression, Item, LazyItems, Sample, SampleSet
 
 
 class Session:
@@ -94,18 +94,18 @@ def test_too_little_memory_for_one_video_is_a_failure_like_others(log):
 
 def test_a_model_is_asked_other_videos_questions_only_where_everything_is_outlined(log):
     samples = [sample("a/0", "red", RED), sample("b/0", "blue", BLUE)]
-    answers = with_model(SEGMENTER).predictors(Exam("squares", "test", samples))
+    outlined = Benchmark(outlines_everything=True)
+    answers = with_model(SEGMENTER).predictors(Exam("squares", "test", set_of(*samples, benchmark=outlined)))
     assert list(answers) == [OWN, SWAPPED]
     assert answers[SWAPPED](samples[0]).results[0].query == "blue"
     assert ("forced", "red", "blue") in log
-    plain = [Sample(one.video, one.expression, one.masks) for one in samples]
-    assert list(with_model(SEGMENTER).predictors(Exam("squares", "test", plain))) == [OWN]
+    assert list(with_model(SEGMENTER).predictors(Exam("squares", "test", set_of(*samples)))) == [OWN]
 
 
 def test_questions_are_worded_as_asked_for(log):
-    samples = [sample("a/0", "red", RED)]
+    asked = sample("a/0", "red", RED)
     candidate = with_model(SEGMENTER, template="raw")
-    candidate.predictors(Exam("squares", "test", [Sample(one.video, one.expression, one.masks) for one in samples]))[OWN](samples[0])
+    candidate.predictors(Exam("squares", "test", set_of(asked)))[OWN](asked)
     assert candidate.template == "raw"
     assert log[1] == ("forced", "raw", "red")
 
@@ -141,23 +141,32 @@ def test_swapped_questions_come_from_the_next_place_in_the_family():
         sample("d/0", "blue", BLUE, family="colour"),
     ]
     # a skips c, which asks the same; d goes round the end; b is alone in its family and takes the next question of any.
-    assert swapped_questions(Exam("squares", "test", samples)) == {"a/0": "blue", "b/0": "red", "c/0": "blue", "d/0": "red"}
-    assert swapped_questions(Exam("squares", "test", samples, limit=2)) == {"a/0": "blue", "b/0": "red"}
+    families = Benchmark(groups=("family",))
+    swapped = {"a/0": "blue", "b/0": "red", "c/0": "blue", "d/0": "red"}
+    assert swapped_questions(Exam("squares", "test", set_of(*samples, benchmark=families))) == swapped
+    assert swapped_questions(Exam("squares", "test", set_of(*samples, benchmark=families), limit=2)) == {"a/0": "blue", "b/0": "red"}
+    # Without groups the next other wording counts.
+    assert swapped_questions(Exam("squares", "test", set_of(*samples), limit=1)) == {"a/0": "larger"}
     with pytest.raises(DataError, match=r"^no question to swap 'red' with: all 2 samples ask it$"):
-        swapped_questions(Exam("squares", "test", [samples[0], samples[2]]))
+        swapped_questions(Exam("squares", "test", set_of(samples[0], samples[2])))
 
 
 def test_swapped_questions_do_not_walk_through_an_endless_split():
-    class Endless(Sequence):
-        opened = np.zeros(9, dtype=int)
+    asked = Counter()
 
-        def __len__(self) -> int:
-            return 10**9
+    def make(index: int) -> Item:
+        asked[index] += 1
+        return Item(str(index), Expression("0", ("red", "blue")[index % 2], ()))
 
-        def __getitem__(self, index: int) -> Sample:
-            self.opened[index] += 1
-            return sample(f"{index}/0", ("red", "blue")[index % 2])
+    class Endless(SampleSet):
+        items = LazyItems(10**9, make)
 
-    samples = Endless()
-    assert swapped_questions(Exam("endless", "test", samples, limit=8)) == {f"{i}/0": ("blue", "red")[i % 2] for i in range(8)}
-    assert samples.opened.max() == 1
+        def read(self, item: Item) -> Sample:
+            pytest.fail("opened")
+
+        def texts(self) -> tuple[str, ...]:
+            return ("red", "blue")
+
+    exam = Exam("endless", "test", Endless(Benchmark()), limit=8)
+    assert swapped_questions(exam) == {f"{i}/0": ("blue", "red")[i % 2] for i in range(8)}
+    assert set(asked) == set(range(9)) and max(asked.values()) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saymask.evaluation.expressions import expression_scores, mean_scores, presence_accuracies, revos_table
+from saymask.evaluation.expressions import REVOS_TYPES, expression_scores, mean_scores, presence_accuracies, revos_table
 from saymask.metrics.protocols import SAYMASK, VIDEOLISA_RELEASE, VISA_RELEASE, Protocol
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
@@ -62,7 +62,7 @@ def test_every_expression_and_the_table_equal_the_visa_script(folder, suffix, pr
         for theirs, ours in names.items():
             assert 100 * (found[ours] if found else 0.0) == pytest.approx(row[theirs], **EXACT)
 
-    table = revos_table(scores, [type_id for *_, type_id in EXPRESSIONS], protocol)
+    table = revos_table(scores, [REVOS_TYPES[type_id] for *_, type_id in EXPRESSIONS], protocol)
     expected = REVOS[f"expected_predictions_{folder}"]
     for ours, theirs in (("referring", "referring"), ("reasoning", "reason"), ("overall", "overall")):
         assert {name: 100 * table[ours][names[name]] for name in names} == pytest.approx(expected[theirs], **EXACT)
@@ -147,11 +147,13 @@ def test_void_pixels_do_not_count():
 
 def test_the_revos_table_keeps_hallucinations_apart():
     rows = [{"j": share, "f": share, "j_and_f": share} for share in (0.2, 0.4, 0.9, 0.1)]
-    table = revos_table([*rows, None], [0, 0, 1, 2, 1])
+    table = revos_table([*rows, None], ["referring", "referring", "reasoning", "hallucination", "reasoning"])
     assert {name: row["j"] for name, row in table.items()} == pytest.approx(
         {"referring": 0.3, "reasoning": 0.45, "hallucination": 0.1, "overall": 0.375}
     )
-    assert list(revos_table(rows[:2], [0, 0])) == ["referring"]
+    assert list(revos_table(rows[:2], ["referring"] * 2)) == ["referring"]
+    with pytest.raises(ValueError, match="'compare'"):
+        revos_table(rows[:1], ["compare"])
 
 
 def test_presence_accuracies_by_hand():

@@ -110,7 +110,7 @@ def test_a_label_map_in_colour_is_refused(tmp_path):
     write_label_maps(tmp_path / "theirs/0062f687f1", ["00000", "00005"], (1, 2))
     path = tmp_path / "theirs/0062f687f1/00005.png"
     Image.fromarray(np.stack([block(1).astype(np.uint8)] * 3, axis=-1)).save(path)
-    with pytest.raises(DataError, match=rf"^{path}: a picture in colour, but a label map has one number per pixel"):
+    with pytest.raises(DataError, match=rf"^{path}: an image in colour, but a label map has one number per pixel"):
         find_predictions(tmp_path / "theirs", exam)(exam.samples[0])
 
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from dataset_trees import TREES
-from squares import BLUE, RED, predicted, sample, things
+from squares import BLUE, RED, predicted, sample, set_of, things
 
 from saymask.errors import ConfigError, DataError, VideoError
 from saymask.evaluation.candidates import with_model, without_model
@@ -25,7 +25,9 @@ from saymask.evaluation.predictors import predict_masks
 from saymask.evaluation.run import predict, score, score_rows
 from saymask.metrics.protocols import PROTOCOLS, VIDEOLISA_RELEASE
 from saymask.records import Prediction, Video
-from saymask.samples import Sample
+from saymask.samples import Benchmark, Sample
+
+COLOURS = Benchmark(groups=("family",), outlines_everything=True)
 
 
 def colours(limit: int | None = None) -> Exam:
@@ -36,7 +38,7 @@ def colours(limit: int | None = None) -> Exam:
         sample("c/0", "fail", RED, family="colour"),
         sample("d/0", "green", family="absent"),
     ]
-    return Exam("colours", "test", samples, limit)
+    return Exam("colours", "test", set_of(*samples, benchmark=COLOURS), limit)
 
 
 class ColourSession:
@@ -327,7 +329,7 @@ def test_r_does_not_change_with_the_limit(tmp_path):
     exam = open_exam("revos", "valid", TREES["revos"].build(tmp_path), limit=1)
 
     def generous(sample: Sample) -> Prediction:
-        masks_THW = sample.masks_THW.copy()
+        masks_THW = sample.masks_THW
         masks_THW[:, 10, :8] = True
         return predict_masks(sample, masks_THW[None])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from saymask.errors import DataError, VideoError
 from saymask.evaluation.scoring import foreground, score_expression
 from saymask.metrics.protocols import VISA_RELEASE
 from saymask.records import Prediction
-from saymask.samples import Sample
+from saymask.samples import Sample, in_memory
 
 
 def answering(*objects_THW: np.ndarray):
@@ -54,7 +55,6 @@ def test_instances_are_compared_one_by_one():
     assert in_one_piece["j_and_f"] == 1.0 and 0.25 < in_one_piece["instance_j_and_f"] <= (0.75 + 1) / 4
     assert score_expression(asked, answering())["instance_j_and_f"] == 0.0
     assert "instance_j_and_f" not in score_expression(sample("v/0", "red", RED), answering(things() == RED))
-    assert "instance_j_and_f" not in score_expression(replace(asked, instances=None), answering(things() > 0))
 
 
 def test_an_image_has_its_pixel_counts():
@@ -96,11 +96,11 @@ def test_a_defect_of_the_predictor_and_a_missing_truth_are_not_scored():
     with pytest.raises(ZeroDivisionError):
         score_expression(sample("v/0", "red", RED), lambda asked: 1 / 0)
 
-    def no_masks() -> np.ndarray:
+    def no_masks(frame_idx: Sequence[int]) -> Iterator[np.ndarray]:
         raise DataError("masks: not found")
 
     with pytest.raises(DataError, match=r"^masks: not found$"):
-        score_expression(replace(sample("v/0", "red", RED), masks=no_masks), answering(things() == RED))
+        score_expression(replace(sample("v/0", "red", RED), load_masks=no_masks), answering(things() == RED))
 
 
 def test_ignored_pixels_do_not_count():
@@ -109,7 +109,7 @@ def test_ignored_pixels_do_not_count():
     ignore_THW[:, :, 10:] = True
     too_wide = answering((things() == RED) | ignore_THW)
     assert score_expression(whole, too_wide)["j"] == pytest.approx(100 / (50 + 40 * 30))
-    assert score_expression(replace(whole, ignore=ignore_THW), too_wide)["j_and_f"] == 1.0
+    assert score_expression(replace(whole, load_ignore=in_memory(ignore_THW)), too_wide)["j_and_f"] == 1.0
 
 
 def test_r_is_measured_against_what_all_questions_of_the_video_mean():
@@ -125,7 +125,7 @@ def test_r_is_measured_against_what_all_questions_of_the_video_mean():
 
 def test_a_protocol_that_adds_instances_gets_them_one_by_one():
     """Two instances that are the same 300 pixels add up to 2 there: of 1600 pixels, 1300 are as predicted."""
-    asked = replace(sample("v/0", "blue twice", BLUE, BLUE), masks=things() == BLUE)
+    asked = sample("v/0", "blue twice", BLUE, BLUE)
     summed = score_expression(asked, answering(things() == BLUE), replace(VISA_RELEASE, mask_value=1), things() > 0)
     assert summed["accuracy"] == pytest.approx(1300 / 1600, abs=1e-4)  # rounded as the script does
     assert score_expression(asked, answering(things() == BLUE), foreground_THW=things() > 0)["accuracy"] == 1.0

@@ -18,7 +18,7 @@ from saymask.exports.case_images import PREDICTION_COLOUR, TRUTH_COLOUR, draw_ca
 from saymask.records import Video
 from saymask.reports.document import JpegImage, Table
 from saymask.reports.report import build_report, choose_cases, open_cases, read_results, write_report
-from saymask.samples import Expression, Sample
+from saymask.samples import Expression, Sample, in_memory
 
 
 def entry(name, j_and_f, **fields):
@@ -301,9 +301,9 @@ def near(image_HWC: np.ndarray, colour) -> np.ndarray:
 def still_sample(num_frames: int) -> Sample:
     """Grey frames of 50 x 100; the target is the left half of the middle row of tens."""
     frames_THWC = np.full((num_frames, 50, 100, 3), 128, np.uint8)
-    masks_THW = np.zeros((num_frames, 50, 100), bool)
-    masks_THW[:, 10:40, :50] = True
-    return Sample(Video.from_frames(frames_THWC), Expression("0", "the left", (1,)), masks_THW)
+    masks_TNHW = np.zeros((num_frames, 1, 50, 100), bool)
+    masks_TNHW[..., 10:40, :50] = True
+    return Sample(Video.from_frames(frames_THWC), Expression("0", "the left", (1,)), in_memory(masks_TNHW))
 
 
 def test_a_case_shows_frame_truth_and_prediction_one_below_the_other():

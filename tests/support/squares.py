@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from saymask.datasets.stored import LazySamples
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
-from saymask.samples import Expression, Regions, Sample
+from saymask.samples import PLAIN, Benchmark, Expression, Item, Sample, in_memory, masks_by_id
 
 RED, BLUE = 1, 2
 
@@ -25,10 +28,17 @@ def sample(name: str, text: str, *obj_ids: int, num_frames: int = 2, **tags: str
     return Sample(
         video=Video.from_frames(np.zeros((num_frames, 40, 40, 3), dtype=np.uint8), name=video_name),
         expression=Expression(exp_id, text, obj_ids, tags=tags),
-        masks=np.isin(ids_THW, obj_ids),
-        regions=Regions(lambda: ids_THW, (("red",), ("blue",))),
-        instances=lambda: np.stack([ids_THW == obj_id for obj_id in obj_ids]),
+        load_masks=masks_by_id(ids_THW, obj_ids),
+        load_regions=in_memory(ids_THW),
+        region_words=(("red",), ("blue",)),
     )
+
+
+def set_of(*samples: Sample, benchmark: Benchmark = PLAIN) -> LazySamples:
+    """A set of samples that are there already; with the same names, the same order and the same objects each time."""
+    items = [Item(one.video.name, one.expression) for one in samples]
+    by_name = {one.name: one for one in samples}
+    return LazySamples(Path("squares"), items, lambda item: by_name[f"{item.video_name}/{item.expression.exp_id}"], benchmark)
 
 
 def predicted(video: Video, *objects_THW: np.ndarray, query: str = "") -> Prediction:

@@ -127,7 +127,7 @@ def test_a_sample_holds_the_video_the_sentence_and_the_union_of_its_things():
     assert len(sample.expression.obj_ids) >= 2
     assert (sample.video.num_frames, sample.video.height, sample.video.width) == (24, 128, 128)
     assert sample.video.tags == {"comment": "saymask-toyworld"}
-    union = np.logical_or.reduce([sample.regions.load() == obj_id for obj_id in sample.expression.obj_ids])
+    union = np.logical_or.reduce([sample.regions(range(TIMELINE)) == obj_id for obj_id in sample.expression.obj_ids])
     assert union.any()
     np.testing.assert_array_equal(sample.masks_THW, union)
 

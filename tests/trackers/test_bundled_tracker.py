@@ -43,7 +43,7 @@ def test_it_says_so_when_a_video_is_not_drawn(tracker):
 def test_it_follows_a_moving_thing_that_hold_loses(tracker):
     sample = load_toyworld(None, "test")[2]  # the first one that asks about a motion
     assert sample.expression.tags["family"] == "motion"
-    truth_THW = sample.regions.load() == sample.expression.obj_ids[0]
+    truth_THW = sample.regions(range(24)) == sample.expression.obj_ids[0]
     given = int(truth_THW.any((1, 2)).argmax())
     reference_masks = {given: torch.from_numpy(truth_THW[given])[None]}
     j = {}
@@ -61,7 +61,7 @@ def test_two_things_that_cross_keep_their_ids(tracker):
     to_the_right = Thing("fish", "red", 30, "line", np.stack([x_T, y_T], 1), present_T)
     to_the_left = Thing("fish", "blue", 30, "line", np.stack([x_T[::-1], y_T], 1), present_T, flip=True)
     (sample,) = to_samples([replace(scene, things=(to_the_right, to_the_left))], ["crossing"], np.arange(24), 128)
-    ids_THW = sample.regions.load()
+    ids_THW = sample.regions(range(24))
     truth_TNHW = np.stack([ids_THW == 1, ids_THW == 2], axis=1)
     areas_TN = truth_TNHW.sum((2, 3))
     assert areas_TN[:, 0].min() < 0.2 * areas_TN[0, 0], "the scene must have a frame on which one hides the other"

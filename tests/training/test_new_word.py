@@ -12,7 +12,7 @@ from saymask.metrics.region_contour import video_scores
 from saymask.models.checkpoints import load_model
 from saymask.recipes.videolisa_tuning import finetune
 from saymask.runtime import Runtime
-from saymask.samples import Expression, Sample
+from saymask.samples import Expression, Sample, masks_by_id
 from saymask.session import VideoSession
 from saymask.toyworld.dataset import TIMELINE, draw_scenes, to_samples
 from saymask.training.loop import train
@@ -30,8 +30,8 @@ def blickets(count: int, seed: int) -> list[Sample]:
         for scene in fitting[: count - len(found)]:
             (sample,) = to_samples([scene], [f"clip-{len(found)}"], np.arange(TIMELINE), 128)
             obj_id = 1 + [thing.kind for thing in scene.things].index(MEANS)
-            assert sample.regions
-            found.append(Sample(sample.video, Expression("0", WORD, (obj_id,)), sample.regions.load() == obj_id))
+            blicket = masks_by_id(sample.regions(range(TIMELINE)), (obj_id,))
+            found.append(Sample(sample.video, Expression("0", WORD, (obj_id,)), blicket))
     assert len(found) == count
     return found
 

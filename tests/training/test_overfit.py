@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from squares import set_of
 from torch.utils.data import Dataset
 
 from saymask.evaluation.candidates import own_answers
@@ -83,7 +84,7 @@ def test_four_clips_are_learnt_by_heart(tmp_path: Path):
 
     train(KeepsTask(**config.model_dump()), tmp_path / "run", runtime=Runtime("cpu"))
     assert task is not None and task.segmenter is not None
-    exam = Exam("toyworld", "four clips", clips())
+    exam = Exam("toyworld", "four clips", set_of(*clips()))
     row = score_rows(exam, {"model": own_answers(exam, task.segmenter())})["model"]
     scores = [entry["j"] for entry in row["expressions"]]
     assert len(scores) == 4 and min(scores) > 0.9, scores

@@ -65,28 +65,27 @@ def evaluate(
     """Measure J, F and J&F and what else the dataset asks for; writes predictions and results.json."""
     from saymask.evaluation.exam import Shard, open_exam
     from saymask.evaluation.run import is_evaluation, predict, results_name, score
-    from saymask.evaluation.submission import is_kept_by_server
     from saymask.metrics.protocols import protocol_named
     from saymask.reports.table import format_table
 
     if score_only and (resume or shard or tracker or predictor != "session"):
         raise ConfigError("--score-only predicts nothing; leave out --predictor, --resume, --shard and -t")
-    secret = is_kept_by_server(dataset, split)
+    part = Shard.parse(shard) if shard else None
+    rules = protocol_named(protocol)
+    exam = open_exam(dataset, split, root, limit)
+    secret = not exam.masks_are_public
     if secret and (score_only or predictor in ("oracle", "first_frame_held")):
         raise ConfigError(
             f"the true masks of {dataset} {split} are not public, so nothing can be scored here; predict with -m MODEL, then pack the "
             f"predictions for the benchmark's server with `saymask submission {dataset} DIR -o {dataset}.zip`"
         )
-    part = Shard.parse(shard) if shard else None
-    rules = protocol_named(protocol)
-    exam = open_exam(dataset, split, root, limit)
     title = f"{dataset} {split}"
     if score_only:
         folder = score_only
         results_folder = folder if is_evaluation(folder) and out is None else _folder(out, dataset, split, keep=False)
     else:
         runtime = Runtime.choose(device, dtype)
-        wording = template or rules.templates.get(dataset)
+        wording = template or exam.samples.benchmark.templates.get(rules.name)
         candidate = _candidate(predictor, model, (wording, answer, settings), runtime, vision_tower, tracker, tracker_weights)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):

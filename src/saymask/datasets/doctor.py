@@ -3,9 +3,9 @@
 Of every split the annotations are read, and every video is opened, which shows frames that are missing, of another size or no images. Of
 some videos, or all, every frame is decoded and the masks of every target are loaded. The loaders find missing and damaged files, wrong
 sizes, bad run lengths, duplicate and unknown ids; what loads but cannot be true is found here: masks that are empty although there is a
-target, impossible pixel values (`mask_files`), masks that lie on the wrong frames (`mask_timing`), and counts that differ from the
-published ones (`published_sizes`). Annotation files are read up to their first fault. One frame, and the masks of one target, are in
-memory at a time. People's own data has a check of its own, `folder_check`, which lists every fault of every file.
+target, impossible pixel values (`stored.MaskFiles`), masks that lie on the wrong frames (`mask_timing`), and counts that differ from the
+published ones (`published_sizes`). Annotation files are read up to their first problem. One frame, and the masks of one target, are in
+memory at a time. People's own data has a check of its own, `own.check`, which lists every problem of every file.
 """
 
 from __future__ import annotations
@@ -17,39 +17,21 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.datasets.clips import ClipReader, MaskSource, NoPublicMasks
 from saymask.datasets.findings import DatasetReport, Finding, Progress, SplitSize, size_in_words
-from saymask.datasets.layout import Layout
-from saymask.datasets.mask_files import impossible_values, place_of_masks
+from saymask.datasets.layouts import LAYOUTS
 from saymask.datasets.mask_timing import MIN_MASKS, OutlineSample, find_shift
 from saymask.datasets.own.check import check_folder
 from saymask.datasets.own.index import FOLDER
-from saymask.datasets.public.part_seg import PACO_LVIS, PASCAL_PART
 from saymask.datasets.public.published_sizes import PUBLISHED_SIZES
-from saymask.datasets.public.reason_seg import REASON_SEG
-from saymask.datasets.public.reason_vos import REASON_VOS
-from saymask.datasets.public.ref_video import MEVIS, MEVIS_V2, REVOS
-from saymask.datasets.public.ref_youtube import REF_DAVIS17, REF_YOUTUBE_VOS
-from saymask.datasets.public.refcoco import REFCLEF, REFCOCO, REFCOCO_PLUS, REFCOCOG
-from saymask.datasets.public.sem_seg import ADE20K, COCO_STUFF, LabelledPictures
-from saymask.datasets.public.vos import LV_VIS, YOUTUBE_VOS
-from saymask.datasets.public.vqa import LLAVA_VQA
 from saymask.datasets.roots import dataset_root
+from saymask.datasets.stored import StoredSamples
 from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
 from saymask.lookup import resolve
 from saymask.records import Video
-from saymask.samples import Item, LazySamples
+from saymask.samples import Item, Sample
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_frames
 
-LAYOUTS: dict[str, Layout] = {
-    layout.dataset: layout
-    for layout in (
-        *(REASON_VOS, MEVIS, MEVIS_V2, REVOS, REF_DAVIS17, REF_YOUTUBE_VOS),
-        *(REASON_SEG, REFCOCO, REFCOCO_PLUS, REFCOCOG, REFCLEF, LV_VIS, YOUTUBE_VOS, FOLDER),
-        *(ADE20K, COCO_STUFF, PACO_LVIS, PASCAL_PART, LLAVA_VQA),
-    )
-}
 NUM_EXAMINED = 50
 """So many videos of a split, evenly spread, are examined whole unless all are wanted."""
 
@@ -92,60 +74,37 @@ def check_dataset(
         except SaymaskError as error:
             findings.append(Finding(wanted, str(error), is_problem=True))
             continue
-        if isinstance(samples, LabelledPictures):
-            sizes[wanted], found = _check_pictures(samples, wanted, all_masks, progress)
-        else:
-            sizes[wanted], found = _check_split(samples, wanted, all_masks, progress)
+        sizes[wanted], found = _check_split(samples, wanted, all_masks, progress)
         findings += found
     return DatasetReport(name, (*findings, *_compare_sizes(name, sizes)), sizes)
 
 
-def _check_split(samples: LazySamples, split: str, all_masks: bool, progress: Progress | None) -> tuple[SplitSize, list[Finding]]:
+def _check_split(samples: StoredSamples, split: str, all_masks: bool, progress: Progress | None) -> tuple[SplitSize, list[Finding]]:
     """Open every video of a split, and examine some."""
-    videos: dict[str, list[Item]] = {}
-    for item in samples.items:
-        videos.setdefault(item.video_name, []).append(item)
-    examined = _spread(len(videos), len(videos) if all_masks else NUM_EXAMINED)
-    problems: dict[str, None] = {}  # several expressions meet the same fault
-    for place, items in enumerate(videos.values()):
-        problems |= dict.fromkeys(_check_video(samples, items, place in examined))
+    names = samples.video_names
+    examined = _spread(len(names), len(names) if all_masks else NUM_EXAMINED)
+    public = not samples.benchmark.keeps_masks_of(split)
+    found: dict[str, None] = {}  # several expressions meet the same problem
+    for place, name in enumerate(names):
+        found |= dict.fromkeys(_check_video(samples, name, place in examined, public))
         if progress:
-            progress(place + 1, len(videos), split)
-    size = SplitSize(samples.source, len(videos) + len(samples.left_out), len(samples), len(videos), len(examined))
+            progress(place + 1, len(names), split)
+    size = SplitSize(samples.source, len(names) + len(samples.left_out), samples.num_expressions, len(names), len(examined))
     remarks = [f"{samples.source}: {size}"]
     remarks += [f"left out: {reason}" for reason in samples.left_out]
-    if isinstance(_mask_source(samples), NoPublicMasks):
+    if not public:
         remarks.append("masks are kept by the benchmark's server; only frames were checked")
-    return size, _to_findings(split, size, remarks, list(problems))
-
-
-def _check_pictures(samples: LabelledPictures, split: str, all_masks: bool, progress: Progress | None) -> tuple[SplitSize, list[Finding]]:
-    """Open every photograph of a split, and read the label maps of some."""
-    examined = _spread(len(samples), len(samples) if all_masks else NUM_EXAMINED)
-    problems = []
-    for place, name in enumerate(samples.names):
-        try:
-            samples.open(name) if place in examined else samples.photograph(name)
-        except SaymaskError as error:
-            problems.append(str(error))
-        if progress:
-            progress(place + 1, len(samples), split)
-    size = SplitSize(samples.source, len(samples), None, len(samples), len(examined))
-    return size, _to_findings(split, size, [f"{samples.source}: {size}"], problems)
-
-
-def _to_findings(split: str, size: SplitSize, remarks: list[str], problems: list[str]) -> list[Finding]:
-    """Remarks, one more if all is well, and problems."""
-    if not problems:
+    if not found:
         remarks.append(f"every video can be opened; {size.num_examined} of {size.num_opened} were read whole")
     findings = [Finding(split, text, is_problem=False) for text in remarks]
-    return findings + [Finding(split, text, is_problem=True) for text in problems]
+    return size, findings + [Finding(split, text, is_problem=True) for text in found]
 
 
-def _check_video(samples: LazySamples, items: Sequence[Item], examine: bool) -> Iterator[str]:
-    """Problems of one video; each target is examined once, whatever is said about it."""
+def _check_video(samples: StoredSamples, name: str, examine: bool, public: bool) -> Iterator[str]:
+    """Problems of one video: can it be opened; if it is examined, each of its frames and, if they are public, its masks."""
     try:
-        video = samples.read(items[0]).video
+        video = samples.open_video(name)
+        targets = list(samples.targets(name)) if examine and public else []
     except SaymaskError as error:
         yield str(error)
         return
@@ -156,35 +115,37 @@ def _check_video(samples: LazySamples, items: Sequence[Item], examine: bool) -> 
             video.frames([frame_idx])
         except VideoError as error:
             yield str(error)
-    masks = _mask_source(samples)
-    if isinstance(masks, NoPublicMasks):
-        return
+    if targets:
+        yield from _check_masks(samples, video, targets)
+
+
+def _check_masks(samples: StoredSamples, video: Video, targets: Sequence[Sample]) -> Iterator[str]:
+    """Problems of the masks of one video; each target is examined once, whatever is said about it."""
+    items = [Item(video.name, sample.expression) for sample in targets]
     outlines: list[OutlineSample] = []
-    by_target: dict[tuple[int, ...], Item] = {}
-    for item in items:
-        by_target.setdefault(item.expression.obj_ids, item)
-    for obj_ids, item in by_target.items():
+    for item, sample in zip(items, targets, strict=True):
         try:
-            masks_THW = samples.read(item).masks_THW
+            masks_THW = sample.masks_THW
         except SaymaskError as error:
             yield str(error)
             continue
-        if obj_ids and not masks_THW.any():
-            yield _empty(place_of_masks(masks, item) or samples.source, item)
+        if item.expression.obj_ids and not masks_THW.any():
+            yield _never_visible(_place(samples, item), item)
         if len(outlines) < _TARGETS_PER_VIDEO * _MASKS_PER_TARGET:
             outlines += _outlines(masks_THW)
-    yield from impossible_values(masks, items, video)
+    if samples.mask_files:
+        yield from samples.mask_files.impossible_values(items, video)
     if video.num_frames > 1 and len(outlines) >= MIN_MASKS:
-        yield from _misplaced(outlines, video, place_of_masks(masks, items[0]) or samples.source)
+        yield from _misplaced(outlines, video, _place(samples, items[0]))
 
 
-def _mask_source(samples: LazySamples) -> MaskSource | None:
-    """Where the masks of a split come from, None if they stand in its annotations."""
-    return samples.read.load_masks if isinstance(samples.read, ClipReader) else None
+def _place(samples: StoredSamples, item: Item) -> Path:
+    """File or folder of an expression's masks."""
+    return samples.mask_files.place(item) if samples.mask_files else samples.source
 
 
-def _empty(place: Path, item: Item) -> str:
-    """The problem of an expression whose target is nowhere to be seen."""
+def _never_visible(place: Path, item: Item) -> str:
+    """The problem of an expression whose target no mask shows."""
     return (
         f"{place}: {item.video_name}/{item.expression.exp_id} has a target, {', '.join(map(str, item.expression.obj_ids))}, but every mask "
         "of it is empty; download masks and expressions again, or leave the expression out if the release is like that"

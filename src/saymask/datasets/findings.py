@@ -31,7 +31,7 @@ class SplitSize:
 
     Args:
         source: the annotation file or folder.
-        num_videos: videos or photographs, those included that cannot be samples.
+        num_videos: videos or images, those included that cannot be samples.
         num_expressions: samples; None where only the masks know what can be asked for.
         num_opened: videos with samples, all of which were opened.
         num_examined: those of which frames and masks were read.

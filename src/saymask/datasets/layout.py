@@ -1,4 +1,4 @@
-"""How a dataset looks on disk: which splits it has, where its root may be inside a larger folder, and the tree that messages show.
+"""How a dataset looks on disk: its splits, where its root may be inside a larger folder, and the tree that messages show.
 
 Every loader states its `Layout` once. What is missing is then always reported in the same words: the first missing path, the whole
 tree in brace notation, and what to do. The layouts come from published descriptions and the authors' own check scripts; the tests
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from saymask.datasets.roots import dataset_root, how_to_say
 from saymask.errors import DataError
+from saymask.samples import PLAIN, Benchmark
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Layout:
         splits: names of the parts that can be asked for.
         tree: the files below the root, in one line of brace notation.
         folders: where the root may lie, relative to the folder the user names; tried in order, "." is that folder itself.
+        benchmark: how its results are computed and published.
     """
 
     dataset: str
     splits: tuple[str, ...]
     tree: str
     folders: tuple[str, ...]
+    benchmark: Benchmark = PLAIN
 
     def find(self, root: Path | None, split: str, *markers: str) -> Path:
         """Return the first marker file or folder that exists, below any of `folders`.

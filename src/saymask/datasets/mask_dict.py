@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import mmap
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,20 +29,32 @@ _OBJECT_KEY = re.compile(rb'"(\d+)"\s*:\s*\[')
 
 @dataclass(frozen=True)
 class MaskDict:
-    """The masks of expressions whose `obj_ids` are the file's anno_ids."""
+    """The masks of expressions whose `obj_ids` are the file's anno_ids; called, they are the masks of a `ClipReader`."""
 
     path: Path
 
-    def __call__(self, item: Item, video: Video) -> np.ndarray:
-        """Union of the expression's objects -> bool masks_THW; nothing but background if it has none.
+    def __call__(self, item: Item, video: Video, frame_idx: Sequence[int]) -> Iterator[np.ndarray]:
+        """The expression's objects -> for each frame bool masks_NHW.
 
         Raises:
             DataError: an object is not in the file, or its masks do not fit the video.
         """
-        masks_THW = np.zeros((video.num_frames, video.height, video.width), dtype=bool)
-        for anno_id in item.expression.obj_ids:
-            self._add_object(anno_id, video, masks_THW)
-        return masks_THW
+        rles_of = {anno_id: self._rles(anno_id, video) for anno_id in item.expression.obj_ids}
+        for index in frame_idx:
+            masks_NHW = np.zeros((len(item.expression.obj_ids), video.height, video.width), dtype=bool)
+            for mask_HW, anno_id in zip(masks_NHW, item.expression.obj_ids, strict=True):
+                rle = rles_of[anno_id][index]
+                if rle is not None:
+                    mask_HW[:] = self._decode(rle, f"{self._where(anno_id, video)}, frame {video.frame_names[index]}", video)
+            yield masks_NHW
+
+    def place(self, item: Item) -> Path:
+        """The file."""
+        return self.path
+
+    def impossible_values(self, items: Sequence[Item], video: Video) -> Iterator[str]:
+        """Run lengths have no values that could be wrong."""
+        return iter(())
 
     @cached_property
     def spans(self) -> dict[int, tuple[int, int]]:
@@ -70,28 +83,26 @@ class MaskDict:
             raise DataError(f"{self.path}: the file is cut off; {_REMEDY}")
         return dict(zip(starts, zip(starts.values(), ends[1:], strict=True), strict=True))
 
-    def _add_object(self, anno_id: int, video: Video, masks_THW: np.ndarray) -> None:
-        """Draw one object into the masks."""
-        where = f"{self.path}: anno_id {anno_id} of {video.name}"
-        rles = self._parse(anno_id, where)
-        if len(rles) != video.num_frames:
-            raise DataError(f"{where}: {len(rles)} masks for {video.num_frames} frames; {_REMEDY}")
-        for mask_HW, rle, frame_name in zip(masks_THW, rles, video.frame_names, strict=True):
-            if rle is None:
-                continue
-            try:
-                found = read_rle(rle)
-            except ValueError as error:
-                raise DataError(f"{where}, frame {frame_name}: {error}; {_REMEDY}") from None
-            if (found.height, found.width) != mask_HW.shape:
-                raise DataError(
-                    f"{where}, frame {frame_name}: the mask is {found.width}x{found.height}, but the frame is "
-                    f"{video.width}x{video.height}; masks and frames are of different releases, download both again"
-                )
-            mask_HW |= found.decode()
+    def _where(self, anno_id: int, video: Video) -> str:
+        """What messages call an object."""
+        return f"{self.path}: anno_id {anno_id} of {video.name}"
 
-    def _parse(self, anno_id: int, where: str) -> list[Any]:
-        """The list of one object as it stands in the file."""
+    def _decode(self, rle: Any, where: str, video: Video) -> np.ndarray:
+        """The mask of one object on one frame."""
+        try:
+            found = read_rle(rle)
+        except ValueError as error:
+            raise DataError(f"{where}: {error}; {_REMEDY}") from None
+        if (found.height, found.width) != (video.height, video.width):
+            raise DataError(
+                f"{where}: the mask is {found.width}x{found.height}, but the frame is {video.width}x{video.height}; "
+                "masks and frames are of different releases, download both again"
+            )
+        return found.decode()
+
+    def _rles(self, anno_id: int, video: Video) -> list[Any]:
+        """The list of one object as it stands in the file: a mask or None for each frame."""
+        where = self._where(anno_id, video)
         if anno_id not in self.spans:
             raise DataError(f"{where}: not in the file; {_REMEDY}")
         start, end = self.spans[anno_id]
@@ -102,4 +113,6 @@ class MaskDict:
             rles, _ = json.JSONDecoder().raw_decode(text.decode("utf-8"))
         except ValueError as error:
             raise DataError(f"{where}: not valid JSON ({error}); {_REMEDY}") from None
+        if len(rles) != video.num_frames:
+            raise DataError(f"{where}: {len(rles)} masks for {video.num_frames} frames; {_REMEDY}")
         return rles

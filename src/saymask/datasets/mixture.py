@@ -1,7 +1,7 @@
 """Several datasets as one stream of training samples: which one, which of its videos and which words are drawn anew for every number.
 
-Draw i is a pure function of (seed, i): a dataset by its rate, then one of its samples, as its own `draw` says or each as likely as the
-next. So any process can make any part of the stream, and nothing has to be remembered to go on with it.
+Draw i is a pure function of (seed, i): a dataset by its rate, then one of its samples, as its own `draw` chooses. So any process can make
+any part of the stream, and nothing has to be remembered to go on with it.
 
 A `MixtureConfig` names groups of datasets; a group's rate is shared equally by its datasets. `videolisa_mixture` is the published one.
 """
@@ -18,7 +18,7 @@ from pydantic import Field
 from saymask.config import Config
 from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.lookup import resolve
-from saymask.samples import Drawable, KnowsSentences, Sample
+from saymask.samples import Sample, SampleSet, no_objects
 
 _STREAM = 0x6D6978
 """Keeps the numbers drawn here apart from those of whoever seeds a generator with (seed, i) as well."""
@@ -86,14 +86,14 @@ class Member:
     """
 
     name: str
-    samples: Sequence[Sample] = field(repr=False)
+    samples: SampleSet = field(repr=False)
     rate: float
     absent_rate: float = 0
 
     def __post_init__(self) -> None:
         if self.rate < 0 or not 0 <= self.absent_rate <= 1:
             raise ValueError(f"{self.name}: rate {self.rate} or absent_rate {self.absent_rate} is no rate")
-        if self.absent_rate and not isinstance(self.samples, KnowsSentences):
+        if self.absent_rate and not self.samples.knows_sentences:
             raise ConfigError(f"{self.name} cannot say what is in a video, so nothing can be known to be absent; set its absent_rate to 0")
 
 
@@ -127,7 +127,7 @@ class Mixture:
         rng = np.random.default_rng([_STREAM, self.seed, index])
         member = self.members[rng.choice(len(self.members), p=self.probabilities)]
         try:
-            sample = _draw(member.samples, rng)
+            sample = member.samples.draw(rng)
             return _ask_for_something_absent(sample, member, rng) if rng.random() < member.absent_rate else sample
         except SaymaskError as error:
             raise DataError(f"draw {index} of the mixture, from {member.name}: {error}") from None
@@ -180,21 +180,13 @@ def _how_to_leave_out(dataset: str, group_name: str, group: MixtureGroup) -> str
     return f"data.groups.{group_name}.datasets=[{others}]" if others else f"data.groups.{group_name}.rate=0"
 
 
-def _draw(samples: Sequence[Sample], rng: np.random.Generator) -> Sample:
-    """One sample, chosen as the dataset chooses."""
-    return samples.draw(rng) if isinstance(samples, Drawable) else samples[int(rng.integers(len(samples)))]
-
-
 def _ask_for_something_absent(sample: Sample, member: Member, rng: np.random.Generator) -> Sample:
     """The video of a sample with the sentence of another one of the dataset."""
-    assert isinstance(member.samples, KnowsSentences)
     present = {_words(text) for text in member.samples.sentences(sample.video.name)}
     for _ in range(_MAX_TRIES):
         other = member.samples.any_expression(rng)
         if other.obj_ids and _words(other.text) not in present:
-            video = sample.video
-            nothing_THW = np.zeros((video.num_frames, video.height, video.width), dtype=bool)
-            return Sample(video, replace(other, obj_ids=(), answer=None), nothing_THW)
+            return Sample(sample.video, replace(other, obj_ids=(), answer=None), no_objects(sample.video))
     raise DataError(f"every sentence may be true of {sample.video.name}, so none can be asked of it in vain; set absent_rate to 0")
 
 

@@ -1,4 +1,4 @@
-"""Photographs whose things are outlined in a file of COCO's form: polygons or RLE by annotation, file names by image.
+"""Images whose things are outlined in a file of COCO's form: polygons or RLE by annotation, file names by image.
 
 {"images": [{"id", "file_name"}], "annotations": [{"id", "image_id", "segmentation": ...}]}; a segmentation is a list of polygons
 [x, y, x, y ...], an RLE, or a list of RLEs. Several parts of one thing are one mask, their union. An outline is filled when its mask is
@@ -7,7 +7,7 @@ asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ class OutlineFile:
 
     Args:
         path: the file, for messages.
-        file_names: of the photographs, by image id.
+        file_names: of the images, by image id.
         annotations: each as it stands in the file, by its id; some datasets have texts for ids.
         categories: names by category id; empty if the file has none.
     """
@@ -77,13 +77,13 @@ def annotation_id(entry: Mapping[str, Any], key: str, where: str) -> int | str:
 
 
 @dataclass(frozen=True)
-class PhotographReader:
-    """Opens an expression's photograph; the outline of its target is filled when the mask is asked for.
+class OutlineReader:
+    """Opens an expression's image; the outline of its target is filled when the mask is asked for.
 
     Args:
         layout: of the dataset, for messages.
         source: the file the outlines stand in, for messages.
-        files: photographs by video name.
+        files: images by video name.
         outlines: by the expression's obj_id.
     """
 
@@ -95,9 +95,13 @@ class PhotographReader:
     def __call__(self, item: Item) -> Sample:
         video = open_image(self.layout.require(self.files[item.video_name]), ReadLimits())
         (obj_id,) = item.expression.obj_ids
-        return Sample(video, item.expression, masks=partial(self._masks, obj_id, video))
+        return Sample(video, item.expression, partial(self._load, obj_id, video))
 
-    def _masks(self, obj_id: int, video: Video) -> np.ndarray:
+    def _load(self, obj_id: int, video: Video, frame_idx: Sequence[int]) -> Iterator[np.ndarray]:
+        """An image is one frame at most."""
+        return (self._mask(obj_id, video)[None] for _ in frame_idx)
+
+    def _mask(self, obj_id: int, video: Video) -> np.ndarray:
         try:
             mask_HW = fill(self.outlines[obj_id], video.height, video.width)
         except ValueError as error:
@@ -105,9 +109,9 @@ class PhotographReader:
         if mask_HW.shape != (video.height, video.width):
             raise DataError(
                 f"{self.source}: annotation {obj_id}: the mask is {mask_HW.shape[1]}x{mask_HW.shape[0]}, but {video.source} is "
-                f"{video.width}x{video.height}; photographs and outlines are of different releases, download both again"
+                f"{video.width}x{video.height}; images and outlines are of different releases, download both again"
             )
-        return mask_HW[None]
+        return mask_HW
 
 
 def fill(outline: Any, height: int, width: int) -> np.ndarray:

@@ -18,11 +18,11 @@ from saymask.metrics.protocols import SAYMASK, Protocol
 from saymask.samples import Sample
 
 
-def is_by_annotators(samples: Sequence[Sample]) -> bool:
+def is_complete(samples: Sequence[Sample]) -> bool:
     """Whether these samples of a video are every annotator's expressions about every object."""
     places = [_place(sample) for sample in samples]
     annotators, objects = {annotator for annotator, _ in places}, {obj for _, obj in places}
-    return "" not in annotators and len(set(places)) == len(places) == len(annotators) * len(objects)
+    return len(set(places)) == len(places) == len(annotators) * len(objects)
 
 
 def objects_by_annotator(samples: Sequence[Sample], predictor: Predictor, protocol: Protocol = SAYMASK) -> list[list[ObjectScores]]:
@@ -35,8 +35,10 @@ def objects_by_annotator(samples: Sequence[Sample], predictor: Predictor, protoc
     """
     sample_at = {_place(sample): sample for sample in samples}
     annotators, objects = sorted({place[0] for place in sample_at}), sorted({place[1] for place in sample_at}, key=int)
-    truth_NTHW = np.stack([sample_at[annotators[0], obj].masks_THW for obj in objects])
-    truth_ids_THW = (truth_NTHW * np.arange(1, len(objects) + 1, dtype=np.uint8)[:, None, None, None]).max(axis=0)
+    video = samples[0].video
+    truth_ids_THW = np.zeros((video.num_frames, video.height, video.width), dtype=np.uint8)
+    for number, obj in enumerate(objects, start=1):
+        truth_ids_THW[sample_at[annotators[0], obj].masks_THW] = number
     if (ignore_THW := samples[0].ignore_THW) is not None:
         truth_ids_THW[ignore_THW] = VOID
     scores = []
@@ -47,9 +49,9 @@ def objects_by_annotator(samples: Sequence[Sample], predictor: Predictor, protoc
 
 
 def _place(sample: Sample) -> tuple[str, str]:
-    """Annotator and object; empty where a dataset has no annotators."""
+    """Annotator and object."""
     tags = sample.expression.tags
-    return tags.get("annotator", ""), tags.get("obj", "")
+    return tags["annotator"], tags["obj"]
 
 
 def _answer(sample: Sample, predictor: Predictor) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.evaluation.exam import Exam
-from saymask.evaluation.predictors import WITHOUT_MODEL, Predictor, sample_name
+from saymask.evaluation.predictors import WITHOUT_MODEL, Predictor
 from saymask.records import Prediction, QueryResult, Video
 from saymask.samples import Expression, Sample
 
@@ -83,7 +83,7 @@ def with_model(
     configs = [folder / "config.json" for folder in dict.fromkeys(file.parent for file in weights)]
 
     def predictors(exam: Exam) -> dict[str, Predictor]:
-        swapped = swapped_questions(exam) if exam.samples[0].regions is not None else {}
+        swapped = swapped_questions(exam) if exam.samples.benchmark.outlines_everything else {}
         questions = {
             name: [exam.item(i).expression.text for i in indices] + [swapped[exam.name(i)] for i in indices if swapped]
             for name, indices in exam.videos.items()
@@ -91,7 +91,7 @@ def with_model(
         asker = VideoAsker(segmenter, questions, tracker, options)
         answers: dict[str, Predictor] = {OWN: lambda sample: asker(sample, sample.expression.text)}
         if swapped:
-            answers[SWAPPED] = lambda sample: asker(sample, swapped[sample_name(sample)])
+            answers[SWAPPED] = lambda sample: asker(sample, swapped[sample.name])
         return answers
 
     files = (*weights, *(config for config in configs if config.exists()))
@@ -170,34 +170,34 @@ class VideoAsker:
 def swapped_questions(exam: Exam) -> dict[str, str]:
     """Pick another sample's question for each sample of an exam, by sample name.
 
-    It is the next question of the same family that is worded differently, counting round the end of the split; where the family has
-    none, the next one of any family. So it does not depend on the exam's limit.
+    It is the next question of the same group (of the toy world: family) that is worded differently, counting round the end of the split;
+    where the group has none, the next one of any group. So it does not depend on the exam's limit.
 
     Raises:
         DataError: all questions are the same.
     """
-    total = len(exam.samples)
+    total, groups = len(exam.samples), exam.samples.benchmark.groups
     swapped = {}
     for index in range(len(exam)):
         own = exam.item(index).expression
         others = (exam.item((index + step) % total).expression for step in range(1, total))
-        text = _first_different(own, others)
+        text = _first_different(own, others, groups)
         if text is None:
             raise DataError(f"no question to swap {own.text!r} with: all {total} samples ask it")
         swapped[exam.name(index)] = text
     return swapped
 
 
-def _first_different(own: Expression, others: Iterable[Expression]) -> str | None:
-    """The first other wording within the family, else the first of any family, else None."""
-    of_any_family = None
+def _first_different(own: Expression, others: Iterable[Expression], groups: Sequence[str]) -> str | None:
+    """The first other wording with the same value of all tags in `groups`, else the first of any group, else None."""
+    of_any_group = None
     for other in others:
         if other.text == own.text:
             continue
-        if other.tags.get("family") == own.tags.get("family"):
+        if all(other.tags[tag] == own.tags[tag] for tag in groups):
             return other.text
-        of_any_family = of_any_family or other.text
-    return of_any_family
+        of_any_group = of_any_group or other.text
+    return of_any_group
 
 
 def _sha256(path: Path) -> str:

@@ -6,18 +6,15 @@ made of whole videos.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from saymask.errors import ConfigError, DataError
+from saymask.errors import ConfigError
 from saymask.lookup import resolve
-from saymask.samples import Item, LazySamples, Sample
+from saymask.samples import Item, SampleSet
 
 
 @dataclass(frozen=True)
@@ -27,36 +24,27 @@ class Exam:
     Args:
         dataset, split: what reports call it.
         samples: the whole split.
-        limit: only the first so many samples; None = all.
+        limit: only the first N samples; None = all.
 
     Raises:
         ConfigError: a limit below 1.
-        DataError: there are no samples.
     """
 
     dataset: str
     split: str
-    samples: Sequence[Sample]
+    samples: SampleSet
     limit: int | None = None
-    _items: dict[int, Item] = field(default_factory=dict, init=False, repr=False, compare=False)  # of splits that have no index
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit {self.limit} leaves nothing to evaluate; give 1 or more")
-        if not self.samples:
-            raise DataError("no samples to evaluate; check the dataset and the split")
 
     def __len__(self) -> int:
         return len(self.samples) if self.limit is None else min(self.limit, len(self.samples))
 
     def item(self, index: int) -> Item:
         """What sample `index` of the split is called and asks; it may lie beyond the limit."""
-        if isinstance(self.samples, LazySamples):
-            return self.samples.items[index]
-        if index not in self._items:
-            sample = self.samples[index]
-            self._items[index] = Item(sample.video.name, sample.expression)
-        return self._items[index]
+        return self.samples.items[index]
 
     def name(self, index: int) -> str:
         """What reports and prediction files call a sample: video and expression."""
@@ -74,27 +62,9 @@ class Exam:
         return self._by_video(len(self.samples))
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """What the dataset lists but cannot be asked, each with its reason."""
-        return self.samples.left_out if isinstance(self.samples, LazySamples) else ()
-
-    @property
-    def version(self) -> dict[str, Any]:
-        """What tells two editions of the same dataset apart: the toy world's number, otherwise counts and a hash of all that is asked."""
-        if not isinstance(self.samples, LazySamples):
-            # Here and not above: it draws with torch.
-            from saymask.toyworld.dataset import WORLD_VERSION, ToyWorld
-
-            if isinstance(self.samples, ToyWorld):
-                return {"world": WORLD_VERSION}
-        items = [self.item(index) for index in range(len(self.samples))]
-        asked = [[item.video_name, item.expression.exp_id, item.expression.text, item.expression.obj_ids] for item in items]
-        return {
-            "videos": len({item.video_name for item in items}),
-            "expressions": len(items),
-            "left_out": len(self.left_out),
-            "sha256": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
-        }
+    def masks_are_public(self) -> bool:
+        """Whether predictions can be scored here, not only by the benchmark's server."""
+        return not self.samples.benchmark.keeps_masks_of(self.split)
 
     def _by_video(self, count: int) -> dict[str, list[int]]:
         videos: dict[str, list[int]] = {}
@@ -112,8 +82,7 @@ def open_exam(dataset: str, split: str, root: Path | None = None, limit: int | N
         ConfigError: a limit below 1, or a dataset of answers in words.
     """
     exam = Exam(dataset, split, resolve(dataset, "dataset")(root, split), limit)
-    first = exam.item(0).expression
-    if first.answer is not None and not first.obj_ids:
+    if exam.samples.benchmark.in_words:
         raise ConfigError(f"{dataset} is answered in words and has no masks to score; it is for training, evaluate on another dataset")
     return exam
 

@@ -18,7 +18,7 @@ from saymask.metrics.region_contour import remaining_share, video_scores
 
 Scores = Mapping[str, float]
 
-REVOS_TYPES = {0: "referring", 1: "reasoning", 2: "hallucination"}
+REVOS_TYPES = ("referring", "reasoning", "hallucination")
 _R_EPSILON = 1e-6
 
 
@@ -70,7 +70,7 @@ def mean_scores(expressions: Sequence[Scores | None], protocol: Protocol = SAYMA
     return {**means, "j_and_f": (means["j"] + means["f"]) / 2}
 
 
-def revos_table(expressions: Sequence[Scores | None], type_ids: Sequence[int], protocol: Protocol = SAYMASK) -> dict[str, dict[str, float]]:
+def revos_table(expressions: Sequence[Scores | None], types: Sequence[str], protocol: Protocol = SAYMASK) -> dict[str, dict[str, float]]:
     """ReVOS: means of the referring and of the reasoning expressions, and overall, the mean of those two (VISA's protocol).
 
     Hallucinations, which ask for what is not there, have a row of their own and enter no other. A row without expressions is left out,
@@ -78,11 +78,16 @@ def revos_table(expressions: Sequence[Scores | None], type_ids: Sequence[int], p
 
     Args:
         expressions: scores of `expression_scores`, None where the prediction is missing.
-        type_ids: of each expression: 0 referring, 1 reasoning, 2 hallucination.
+        types: of each expression: one of `REVOS_TYPES`.
+
+    Raises:
+        ValueError: another type.
     """
+    if unknown := set(types) - set(REVOS_TYPES):
+        raise ValueError(f"type {unknown.pop()!r} of an expression is none of {REVOS_TYPES}")
     table = {}
-    for type_id, row in REVOS_TYPES.items():
-        of_type = [scores for scores, this in zip(expressions, type_ids, strict=True) if this == type_id]
+    for row in REVOS_TYPES:
+        of_type = [scores for scores, its_type in zip(expressions, types, strict=True) if its_type == row]
         if of_type:
             table[row] = mean_scores(of_type, protocol)
     if "referring" in table and "reasoning" in table:

@@ -7,7 +7,7 @@ from pathlib import Path
 from saymask.errors import DataError
 from saymask.evaluation.candidates import OWN
 from saymask.evaluation.exam import Exam
-from saymask.evaluation.mask_folders import LAYOUTS, MaskFolders
+from saymask.evaluation.mask_folders import MaskFolders, mask_layouts
 from saymask.evaluation.prediction_files import PredictionFiles
 from saymask.evaluation.predictors import Predictor
 
@@ -26,6 +26,7 @@ def find_predictions(folder: Path, exam: Exam) -> Predictor:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the one that holds the predictions")
+    layouts = mask_layouts(exam.samples.benchmark)
     roots = [folder / name for name in _SUBFOLDERS if (folder / name).is_dir()]
     for index in range(len(exam)):
         item = exam.item(index)
@@ -33,7 +34,7 @@ def find_predictions(folder: Path, exam: Exam) -> Predictor:
             files = PredictionFiles(root)
             if files.path(exam.name(index)).exists():
                 return files
-            for layout in LAYOUTS:
+            for layout in layouts:
                 masks = MaskFolders(root, layout)
                 if masks.has(item):
                     return masks

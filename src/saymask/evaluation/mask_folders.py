@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from saymask.datasets.clips import Remedies, read_pixels
+from saymask.datasets.mask_images import Remedies, read_pixels
 from saymask.errors import DataError
-from saymask.evaluation.predictors import predict_masks, sample_name
+from saymask.evaluation.predictors import predict_masks
 from saymask.records import Prediction
-from saymask.samples import Item, Sample
+from saymask.samples import Benchmark, Item, Sample
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ def _of_expression(item: Item) -> str:
     return f"{item.video_name}/{item.expression.exp_id}"
 
 
-def _of_annotator(item: Item) -> str | None:
-    annotator = item.expression.tags.get("annotator")
-    return None if annotator is None else f"anno_{annotator}/{item.video_name}"
+def _of_annotator(item: Item) -> str:
+    return f"anno_{item.expression.tags['annotator']}/{item.video_name}"
 
 
 def _of_video(item: Item) -> str | None:
@@ -52,7 +51,11 @@ def _of_video(item: Item) -> str | None:
 
 _REMEDIES = Remedies("write it again", "enlarge masks to the size of the frames")
 
-LAYOUTS = (MaskLayout(_of_expression, False), MaskLayout(_of_annotator, True), MaskLayout(_of_video, True))
+
+def mask_layouts(benchmark: Benchmark) -> list[MaskLayout]:
+    """The layouts in which predictions for a benchmark may lie, the likeliest first."""
+    by_annotator = [MaskLayout(_of_annotator, is_label_map=True)] if benchmark.table == "ref-davis" else []
+    return [MaskLayout(_of_expression, is_label_map=False), *by_annotator, MaskLayout(_of_video, is_label_map=True)]
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class MaskFolders:
         """
         folder = self.layout.folder_of(Item(sample.video.name, sample.expression))
         if folder is None:
-            raise DataError(f"{self.root}: {sample_name(sample)} cannot stand in a label map; write black and white masks, a folder each")
+            raise DataError(f"{self.root}: {sample.name} cannot stand in a label map; write black and white masks, a folder each")
         paths = [self.root / folder / f"{name}.png" for name in sample.video.frame_names]
         missing = [path for path in paths if not path.exists()]
         if missing:
@@ -88,5 +91,5 @@ class MaskFolders:
         if not self.layout.is_label_map:
             return np.atleast_3d(pixels).max(-1) > 0
         if pixels.ndim == 3:
-            raise DataError(f"{path}: a picture in colour, but a label map has one number per pixel; write palette or grey PNG")
+            raise DataError(f"{path}: an image in colour, but a label map has one number per pixel; write palette or grey PNG")
         return np.isin(pixels, sample.expression.obj_ids)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from saymask.errors import DataError, SaymaskError
-from saymask.evaluation.predictors import sample_name
 from saymask.exports.prediction_json import result_from_json, result_to_json
 from saymask.records import Prediction, QueryResult
 from saymask.samples import Sample
@@ -34,7 +33,7 @@ class PredictionFiles:
         Raises:
             DataError: there is none, the file is damaged or does not fit the video; or what the file says: it could not be made.
         """
-        path = self.path(sample_name(sample))
+        path = self.path(sample.name)
         content = _read(path)
         if "error" in content:
             raise DataError(content["error"])
@@ -64,7 +63,7 @@ class PredictionFiles:
         """
         (result,) = prediction.results
         content = {"size": [sample.video.height, sample.video.width], **result_to_json(result)}
-        self._write(sample_name(sample), content)
+        self._write(sample.name, content)
 
     def write_failure(self, name: str, error: SaymaskError) -> None:
         """Keep the reason why there is no prediction."""

@@ -128,4 +128,4 @@ def _first_difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any]:
 
 
 def _of_exam(exam: Exam) -> dict[str, Any]:
-    return {"dataset": exam.dataset, "split": exam.split, "limit": exam.limit, "dataset_version": exam.version}
+    return {"dataset": exam.dataset, "split": exam.split, "limit": exam.limit, "dataset_version": exam.samples.version}

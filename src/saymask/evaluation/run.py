@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from saymask.errors import ConfigError, SaymaskError
-from saymask.evaluation.annotators import is_by_annotators, objects_by_annotator
+from saymask.evaluation.annotators import is_complete, objects_by_annotator
 from saymask.evaluation.candidates import OWN, SWAPPED, Candidate
 from saymask.evaluation.exam import Exam, Shard
 from saymask.evaluation.found_predictions import find_predictions
@@ -109,7 +109,7 @@ def score(
         **config.model_dump(),
         "config_sha256": config.digest(),
         "protocol": protocol.name,
-        "left_out": list(exam.left_out),
+        "left_out": list(exam.samples.left_out),
         "run": circumstances(),
         "rows": score_rows(exam, predictors, protocol, progress),
     }
@@ -132,13 +132,14 @@ def score_rows(
     Raises:
         SaymaskError: a truth cannot be loaded; without it there is nothing to compare with.
     """
+    benchmark = exam.samples.benchmark
     entries: dict[str, dict[int, Entry]] = {row: {} for row in predictors}
     objects: dict[str, list[list[list[ObjectScores]]]] = {row: [] for row in predictors}
     done = 0
     for name, indices in exam.videos.items():
         samples = [exam.samples[index] for index in indices]
         foreground_THW = None
-        if "type_id" in samples[0].expression.tags:
+        if benchmark.table == "revos":
             foreground_THW = foreground([exam.samples[index] for index in exam.whole_videos[name]])
         for index, sample in zip(indices, samples, strict=True):
             for row, predictor in predictors.items():
@@ -146,12 +147,12 @@ def score_rows(
             done += 1
             if progress:
                 progress(done, len(exam))
-        if is_by_annotators(samples):
+        if benchmark.table == "ref-davis" and is_complete(samples):
             for row, predictor in predictors.items():
                 objects[row].append(objects_by_annotator(samples, predictor, protocol))
     in_order = {row: [entry for _, entry in sorted(of_row.items())] for row, of_row in entries.items()}
     complete = all(len(of_row) == len(exam.videos) for of_row in objects.values())
-    return {row: summarise_row(in_order[row], protocol, objects[row] if complete else None) for row in predictors}
+    return {row: summarise_row(in_order[row], benchmark, protocol, objects[row] if complete else None) for row in predictors}
 
 
 def is_evaluation(folder: Path) -> bool:
@@ -189,6 +190,6 @@ def _own_rows(exam: Exam, config: EvalConfig, folder: Path) -> dict[str, Predict
     own = PredictionFiles(folder / OWN)
     if config.predictor != "session":
         return {config.predictor: own}
-    if exam.samples[0].regions is None:
+    if not exam.samples.benchmark.outlines_everything:
         return {"model": own}
     return {"model": own, **BASELINES, "swapped": PredictionFiles(folder / SWAPPED)}

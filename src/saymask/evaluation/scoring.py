@@ -1,9 +1,8 @@
 """One prediction beside the truth: what `results.json` says about an expression.
 
 An entry holds `name`, `video`, `text`, `tags`, `has_target`, `answered` (is any pixel predicted?) and scores: those of
-`expression_scores`; `intersection` and `union`, in pixels, for an image; `instance_j_and_f` where several objects are meant and known
-one by one, each predicted object being compared with the one that suits it best. Without a prediction, an entry has an `error` and all
-its scores are 0.
+`expression_scores`; `intersection` and `union`, in pixels, for an image; `instance_j_and_f` where several objects are meant, each predicted
+object being compared with the one that suits it best. Without a prediction, an entry has an `error` and all its scores are 0.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 
 from saymask.errors import DataError, SaymaskError
 from saymask.evaluation.expressions import expression_scores
-from saymask.evaluation.predictors import Predictor, sample_name
+from saymask.evaluation.predictors import Predictor
 from saymask.metrics.davis import instances, summarise
 from saymask.metrics.iou import iou_counts
 from saymask.metrics.protocols import SAYMASK, Protocol
@@ -36,11 +35,10 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
     Raises:
         SaymaskError: the truth cannot be had, so there is no score.
     """
-    truth_THW, ignore_THW, expression = sample.masks_THW, sample.ignore_THW, sample.expression
-    truth_MTHW = sample.instances_NTHW if len(expression.obj_ids) > 1 else None
-    is_image = sample.video.num_frames == 1
+    truth_MTHW, ignore_THW, expression = sample.instances_NTHW, sample.ignore_THW, sample.expression
+    truth_HW = np.logical_or.reduce(truth_MTHW[:, 0]) if sample.video.num_frames == 1 else None  # of an image
     entry: Entry = {
-        "name": sample_name(sample),
+        "name": sample.name,
         "video": sample.video.name,
         "text": expression.text,
         "tags": dict(expression.tags),
@@ -50,17 +48,16 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
         masks_NTHW = predicted_masks(predictor, sample)
     except SaymaskError as error:
         entry |= {"j": 0.0, "f": 0.0, "j_and_f": 0.0, "error": str(error)}
-        if is_image:  # at least a pixel, or nothing would be right where nothing is asked for
-            entry |= {"intersection": 0, "union": max(1, int(truth_THW.sum()))}
-        return entry if truth_MTHW is None else entry | {"instance_j_and_f": 0.0}
+        if truth_HW is not None:  # at least a pixel, or nothing would be right where nothing is asked for
+            entry |= {"intersection": 0, "union": max(1, int(truth_HW.sum()))}
+        return entry | {"instance_j_and_f": 0.0} if len(truth_MTHW) > 1 else entry
     masks_THW = np.logical_or.reduce(masks_NTHW, axis=0)
-    named_NTHW = truth_THW[None][: len(expression.obj_ids)] if truth_MTHW is None else truth_MTHW
     entry["answered"] = bool(masks_THW.any())
-    entry |= expression_scores(masks_THW, named_NTHW, ignore_THW, foreground_THW, protocol)
-    if is_image:
+    entry |= expression_scores(masks_THW, truth_MTHW, ignore_THW, foreground_THW, protocol)
+    if truth_HW is not None:
         ignore_HW = None if ignore_THW is None else ignore_THW[0]
-        entry["intersection"], entry["union"] = iou_counts(masks_THW[0], truth_THW[0], ignore_HW)
-    if truth_MTHW is not None:
+        entry["intersection"], entry["union"] = iou_counts(masks_THW[0], truth_HW, ignore_HW)
+    if len(truth_MTHW) > 1:
         entry["instance_j_and_f"] = summarise(instances(masks_NTHW, truth_MTHW, ignore_THW, protocol), protocol)["j_and_f"]
     return entry
 
@@ -74,13 +71,13 @@ def predicted_masks(predictor: Predictor, sample: Sample) -> np.ndarray:
     video = sample.video
     prediction = predictor(sample)
     if len(prediction.results) != 1:
-        raise DataError(f"{sample_name(sample)}: the prediction has {len(prediction.results)} results, expected 1")
+        raise DataError(f"{sample.name}: the prediction has {len(prediction.results)} results, expected 1")
     masklets, shape = prediction.results[0].masklets, (video.num_frames, video.height, video.width)
     masks_NTHW = np.zeros((len(masklets), *shape), dtype=bool)
     for masks_THW, masklet in zip(masks_NTHW, masklets, strict=True):
         found = (len(masklet.rle_T), masklet.rle_T[0].height, masklet.rle_T[0].width)
         if found != shape:
-            raise DataError(f"{sample_name(sample)}: the predicted masks are {found} (frames, height, width), expected {shape}")
+            raise DataError(f"{sample.name}: the predicted masks are {found} (frames, height, width), expected {shape}")
         for mask_HW, rle in zip(masks_THW, masklet.rle_T, strict=True):
             mask_HW[:] = rle.decode()
     return masks_NTHW
@@ -88,7 +85,7 @@ def predicted_masks(predictor: Predictor, sample: Sample) -> np.ndarray:
 
 def foreground(samples: Sequence[Sample]) -> np.ndarray:
     """Union of the true masks of all expressions of a video -> bool foreground_THW (VISA, the foreground of ReVOS)."""
-    foreground_THW, drawn = samples[0].masks_THW.copy(), set(samples[0].expression.obj_ids)
+    foreground_THW, drawn = samples[0].masks_THW, set(samples[0].expression.obj_ids)
     for sample in samples[1:]:
         if not drawn.issuperset(sample.expression.obj_ids):
             foreground_THW |= sample.masks_THW

@@ -8,7 +8,7 @@ prediction, with a mask for each frame that the dataset lists, at the size of th
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,36 +16,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from saymask.datasets.layouts import LAYOUTS
 from saymask.errors import DataError, SaymaskError, UnknownName
-from saymask.evaluation.predictors import Predictor, sample_name
+from saymask.evaluation.predictors import Predictor
 from saymask.evaluation.scoring import predicted_masks
 from saymask.lookup import suggest
-from saymask.samples import Sample
+from saymask.samples import Sample, Server
 from saymask.storage.atomic import new_file
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where a split is scored.
-
-    Args:
-        split: the split it scores.
-        prefix: what stands before `<video>/` in the zip.
-        url: where to send it.
-    """
-
-    split: str
-    prefix: str
-    url: str
-
-
-SERVERS: Mapping[str, Server] = {
-    "ref-youtube-vos": Server("valid", "Annotations/", "https://codalab.lisn.upsaclay.fr/competitions/3282"),
-    "mevis": Server("valid", "", "https://codalab.lisn.upsaclay.fr/competitions/15094"),
-    "mevis-v2": Server("valid", "", "https://www.codabench.org/competitions/11420/"),
-}
 
 
 @dataclass(frozen=True)
@@ -63,14 +42,10 @@ def server_of(dataset: str) -> Server:
     Raises:
         UnknownName: its masks are public, or there is no such dataset.
     """
-    if dataset not in SERVERS:
-        raise UnknownName(f"no server takes submissions for {dataset!r}; {suggest(dataset, SERVERS)}")
-    return SERVERS[dataset]
-
-
-def is_kept_by_server(dataset: str, split: str) -> bool:
-    """Whether the true masks of a split are not public, so that only a server can score it."""
-    return dataset in SERVERS and SERVERS[dataset].split == split
+    servers = {name: layout.benchmark.server for name, layout in LAYOUTS.items() if layout.benchmark.server}
+    if dataset not in servers:
+        raise UnknownName(f"no server takes submissions for {dataset!r}; {suggest(dataset, servers)}")
+    return servers[dataset]
 
 
 def write_submission(
@@ -99,7 +74,7 @@ def write_submission(
                 masks_NTHW = predicted_masks(predictor, sample)
                 for t, frame_name in enumerate(sample.video.frame_names):
                     # The entry's default time is fixed, so the same masks make the same file.
-                    entry = zipfile.ZipInfo(f"{server.prefix}{sample_name(sample)}/{frame_name}.png")
+                    entry = zipfile.ZipInfo(f"{server.prefix}{sample.name}/{frame_name}.png")
                     archive.writestr(entry, _to_png(np.logical_or.reduce(masks_NTHW[:, t])))
                 videos.add(sample.video.name)
                 masks += sample.video.num_frames

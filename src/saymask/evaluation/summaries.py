@@ -3,7 +3,7 @@
     expected, found     numbers of predictions
     failed              [{name, reason}] of each that is missing
     overall             means over all expressions
-    families ...        means over those with a tag in common, {value: means}; see `GROUPINGS`
+    families ...        means over those with a tag in common, {value: means}; see `GROUPINGS` and `Benchmark.groups`
     benchmark           where published numbers are no plain means: the table as its authors define it, {row: {measure: share}}
     expressions         the entries, in the dataset's order
 
@@ -19,26 +19,31 @@ from typing import Any
 
 import numpy as np
 
-from saymask.evaluation.expressions import REVOS_TYPES, mean_scores, presence_accuracies, revos_table
+from saymask.evaluation.expressions import mean_scores, presence_accuracies, revos_table
 from saymask.evaluation.scoring import Entry
 from saymask.metrics.davis import ObjectScores, summarise_annotators
 from saymask.metrics.intervals import bootstrap_interval
 from saymask.metrics.iou import ciou, giou
 from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.samples import Benchmark
 
-GROUPINGS = {"families": "family", "types": "type_id", "sources": "source", "lengths": "length"}
-"""Fields of a row, each by the tag of the expressions that it groups; a field is there if some have the tag."""
+GROUPINGS = {"families": "family", "types": "type", "sources": "source", "lengths": "length"}
+"""Fields of a row that hold groups, each with the tag of the expressions that it groups."""
 
 _AVERAGED = ("j", "f", "j_and_f", "j_recall", "j_decay", "f_recall", "f_decay", "accuracy", "r", "r_x255")
 
 
 def summarise_row(
-    entries: Sequence[Entry], protocol: Protocol = SAYMASK, ref_davis: Sequence[Sequence[Sequence[ObjectScores]]] | None = None
+    entries: Sequence[Entry],
+    benchmark: Benchmark,
+    protocol: Protocol = SAYMASK,
+    ref_davis: Sequence[Sequence[Sequence[ObjectScores]]] | None = None,
 ) -> dict[str, Any]:
     """Make a row of one predictor's entries.
 
     Args:
         entries: of `score_expression`, at least one.
+        benchmark: of their dataset.
         protocol: may leave out missing predictions.
         ref_davis: of Ref-DAVIS17: the objects of every video, once per annotator.
     """
@@ -52,10 +57,10 @@ def summarise_row(
         "overall": {**_means(counted, protocol, presence), **_intervals(counted, protocol)},
     }
     for field, tag in GROUPINGS.items():
-        if groups := _by_value(counted, tag):
-            row[field] = {value: _means(group, protocol, presence) for value, group in groups.items()}
-    if counted and all("type_id" in entry["tags"] for entry in counted):
-        row["benchmark"] = revos_table([_scores(entry) for entry in counted], [int(e["tags"]["type_id"]) for e in counted], protocol)
+        if tag in benchmark.groups and counted:
+            row[field] = {value: _means(group, protocol, presence) for value, group in _by_value(counted, tag).items()}
+    if benchmark.table == "revos" and counted:
+        row["benchmark"] = revos_table([_scores(entry) for entry in counted], [entry["tags"]["type"] for entry in counted], protocol)
     if ref_davis:
         row["benchmark"] = {"mean of annotators": summarise_annotators(ref_davis, protocol)}
     return {**row, "expressions": list(entries)}
@@ -91,12 +96,10 @@ def _intervals(entries: Sequence[Entry], protocol: Protocol) -> dict[str, Any]:
 
 
 def _by_value(entries: Sequence[Entry], tag: str) -> dict[str, list[Entry]]:
-    """The entries that have a tag, by its value in order of appearance; types of ReVOS are called by their names."""
+    """The entries by the value of a tag, in order of appearance."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
-        if tag in entry["tags"]:
-            value = entry["tags"][tag]
-            groups.setdefault(REVOS_TYPES[int(value)] if tag == "type_id" else value, []).append(entry)
+        groups.setdefault(entry["tags"][tag], []).append(entry)
     return groups
 
 

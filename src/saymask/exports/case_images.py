@@ -35,15 +35,14 @@ def draw_case(sample: Sample, prediction: Prediction) -> bytes:
         prediction: of the same video; all its objects are drawn as one.
     """
     video = sample.video
-    truth_THW = sample.masks_THW
     scale = _SIDE / max(video.height, video.width)
     size = max(1, round(video.width * scale)), max(1, round(video.height * scale))
     contour = max(1, round(2 / scale))
     columns = []
     shown = np.unique(np.linspace(0, video.num_frames - 1, _NUM_FRAMES).round().astype(int)).tolist()
-    for frame_idx, frame_HWC in zip(shown, video.frames(shown), strict=True):
+    for frame_idx, frame_HWC, truth_HW in zip(shown, video.frames(shown), sample.masks(shown), strict=True):
         truth_HWC, predicted_HWC = frame_HWC.copy(), frame_HWC.copy()
-        draw_mask(truth_HWC, Rle.encode(truth_THW[frame_idx]), TRUTH_COLOUR, contour, opacity=0)
+        draw_mask(truth_HWC, Rle.encode(truth_HW), TRUTH_COLOUR, contour, opacity=0)
         for _, masklet in prediction.objects():
             draw_mask(predicted_HWC, masklet.rle_T[frame_idx], PREDICTION_COLOUR, contour)
         columns.append([Image.fromarray(view_HWC).resize(size) for view_HWC in (frame_HWC, truth_HWC, predicted_HWC)])

@@ -8,7 +8,7 @@ figure can be compared with what it really measures. Each is written as its diff
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,8 +39,6 @@ class Protocol:
         max_proposals: a proposal with a higher label is an error.
         merge_expressions: Ref-DAVIS17 draws the answers of one annotator into one label map and matches its labels anew;
             otherwise every answer is compared with the object that was asked for.
-    Questions:
-        templates: how the script words its questions, by dataset; other datasets' are worded as ours.
     """
 
     name: str
@@ -56,7 +54,6 @@ class Protocol:
     pad_proposals: bool = False
     max_proposals: int | None = None
     merge_expressions: bool = False
-    templates: Mapping[str, str] = field(default_factory=dict)
 
     def rounded(self, share: float) -> float:
         """Round a share (0 ... 1) the way the script rounds an expression's score."""
@@ -88,14 +85,6 @@ VIDEOLISA_RELEASE = replace(
     skip_missing=True,
     epsilons=True,
     merge_expressions=True,
-    templates={
-        "mevis": "videolisa-mevis",
-        "mevis-v2": "videolisa-mevis",
-        "ref-davis17": "videolisa-ref-davis",
-        "ref-youtube-vos": "videolisa-ref-ytvos",
-        "reasonvos": "videolisa-reason-vos",
-        **dict.fromkeys(("reasonseg", "refcoco", "refcoco+", "refcocog"), "videolisa-image-val"),
-    },
 )
 
 PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in (SAYMASK, DAVIS2017, VISA_RELEASE, VIDEOLISA_RELEASE)}

@@ -13,7 +13,6 @@ from typing import Any
 from saymask.errors import DataError, SaymaskError
 from saymask.evaluation.exam import open_exam
 from saymask.evaluation.found_predictions import find_predictions
-from saymask.evaluation.predictors import sample_name
 from saymask.exports.case_images import draw_case
 from saymask.metrics.protocols import SAYMASK
 from saymask.records import Prediction
@@ -90,10 +89,8 @@ def open_cases(results: Results, folder: Path, root: Path | None = None) -> tupl
         predictor = find_predictions(folder, exam)
         for name in [name for names in choose_cases(results) for name in names]:
             sample = exam.samples[place_of[name]]
-            if sample_name(sample) != name:
-                raise DataError(
-                    f"{exam.dataset} {exam.split} has {sample_name(sample)} where the results have {name}; it has changed since"
-                )
+            if sample.name != name:
+                raise DataError(f"{exam.dataset} {exam.split} has {sample.name} where the results have {name}; it has changed since")
             cases[name] = (sample, predictor(sample))
     except SaymaskError as error:
         return {}, str(error)

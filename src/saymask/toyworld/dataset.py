@@ -9,7 +9,7 @@ of 128 x 128 is drawn when its sample is indexed.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from saymask.errors import DataError
 from saymask.records import Video
-from saymask.samples import Expression, Regions, Sample
+from saymask.samples import Benchmark, Expression, Item, LazyItems, Sample, SampleSet, in_memory, masks_by_id
 from saymask.toyworld.motion import CANVAS, TIMELINE, Dice
 from saymask.toyworld.queries import FAMILIES
 from saymask.toyworld.render import render
@@ -54,20 +54,19 @@ class ToySample(Sample):
     """A sample that also knows its scene.
 
     Args:
-        things: in stacking order; `expression.obj_ids` and the ids of `regions` are 1 + an index of it.
+        things: in stacking order; `expression.obj_ids` and the ids of its regions are 1 + an index of it.
     """
 
     things: tuple[Thing, ...] = field(kw_only=True)
 
 
-class ToyWorld(Sequence[ToySample]):
-    """One split, drawn on demand; sample i asks a question of family i % 8."""
+class ToyWorld(SampleSet):
+    """One split, drawn on demand; sample i asks a question of family i % 8. Its index draws scenes, but no pixels."""
 
     def __init__(self, split: str) -> None:
+        super().__init__(Benchmark(groups=("family",), outlines_everything=True))
         self.split = split
-
-    def __len__(self) -> int:
-        return SPLITS[self.split]
+        self._items = LazyItems(SPLITS[split], self._item)
 
     def scene(self, index: int) -> Scene:
         """The scene behind a sample, not rendered."""
@@ -76,9 +75,29 @@ class ToyWorld(Sequence[ToySample]):
         dice = Dice(WORLD_VERSION, zlib.crc32(self.split.encode()), index)
         return draw_scene(dice, FAMILIES[index % len(FAMILIES)], novel=self.split == "test-novel")
 
+    @property
+    def items(self) -> Sequence[Item]:
+        return self._items
+
     def __getitem__(self, index: int) -> ToySample:
-        (sample,) = to_samples([self.scene(index)], [f"{self.split}-{index:05d}"], np.arange(TIMELINE), CANVAS)
+        (sample,) = to_samples([self.scene(index)], [self._name(index)], np.arange(TIMELINE), CANVAS)
         return sample
+
+    def read(self, item: Item) -> ToySample:
+        return self[int(item.video_name.removeprefix(f"{self.split}-"))]
+
+    def texts(self) -> Iterable[str]:
+        return lexicon()
+
+    @property
+    def version(self) -> dict[str, int | str]:
+        return {"world": WORLD_VERSION}
+
+    def _item(self, index: int) -> Item:
+        return Item(self._name(index), _expression(self.scene(index)))
+
+    def _name(self, index: int) -> str:
+        return f"{self.split}-{index:05d}"
 
 
 def load_toyworld(root: Path | None, split: str) -> ToyWorld:
@@ -127,16 +146,21 @@ def to_samples(scenes: Sequence[Scene], names: Sequence[str], frame_idx: np.ndar
 
 
 def _to_sample(scene: Scene, name: str, frames_THWC: np.ndarray, ids_THW: np.ndarray) -> ToySample:
-    obj_ids = tuple(i + 1 for i in scene.meant)
-    expression = Expression("0", scene.text, obj_ids, scene.is_sentence, tags={"family": scene.query.family})
+    expression = _expression(scene)
     return ToySample(
         video=Video.from_frames(frames_THWC, name, FPS, comment="saymask-toyworld"),
         expression=expression,
-        masks=lambda: np.isin(ids_THW, obj_ids),
-        instances=lambda: ids_THW == np.array(obj_ids, dtype=np.uint8)[:, None, None, None],
-        regions=Regions(lambda: ids_THW, tuple((thing.colour, thing.kind) for thing in scene.things)),
+        load_masks=masks_by_id(ids_THW, expression.obj_ids),
+        load_regions=in_memory(ids_THW),
+        region_words=tuple((thing.colour, thing.kind) for thing in scene.things),
         things=scene.things,
     )
+
+
+def _expression(scene: Scene) -> Expression:
+    """The question about a scene; object ids are those of its rendered `ids_THW`."""
+    obj_ids = tuple(i + 1 for i in scene.meant)
+    return Expression("0", scene.text, obj_ids, scene.is_sentence, tags={"family": scene.query.family})
 
 
 def corpus(num_sentences: int, seed: int = 0) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Every fault that is put into sound own data is reported with its place and what to do, beside all others."""
+"""Every problem that is put into sound own data is reported with its place and what to do, beside all others."""
 
 import json
 
@@ -64,7 +64,7 @@ def test_sound_data_has_no_problem_and_is_summed_up(root):
 
 
 def write(old, new):
-    """A fault in the sentences."""
+    """A problem in the sentences."""
 
     def damage(root):
         path = root / "sentences.csv"
@@ -75,7 +75,7 @@ def write(old, new):
 
 
 def save(place, pixels_HW):
-    """A fault in a mask."""
+    """A problem in a mask."""
     return lambda root: Image.fromarray(np.asarray(pixels_HW, np.uint8)).save(root / place)
 
 
@@ -110,7 +110,7 @@ SMALL = np.ones((HEIGHT // 2, WIDTH // 2))
 COLOUR = np.full((HEIGHT, WIDTH, 3), (9, 1, 1))
 PAIR = "masks/walk/fish/00001.png"
 
-FAULTS = {
+PROBLEMS = {
     "no such video": (
         write("maps,1", "mops,1"),
         "videos/mops: not found, but {root}/sentences.csv line 5 names it",
@@ -146,7 +146,7 @@ FAULTS = {
         "masks/walk: no frame has masks of every object that sentences name",
         "draw black ones",
     ),
-    "label map in colour": (save("masks/maps/00001.png", COLOUR), "masks/maps/00001.png: a picture in colour", "save it with a palette"),
+    "label map in colour": (save("masks/maps/00001.png", COLOUR), "masks/maps/00001.png: an image in colour", "save it with a palette"),
     "label maps with soft edges": (
         save("masks/maps/00001.png", SOFT),
         "masks/maps: 20 numbers that no sentence names, from 2 to 228",
@@ -228,19 +228,19 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_reported_with_its_place_and_the_remedy(fault, root):
-    damage, what, remedy = FAULTS[fault]
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_problem_is_reported_with_its_place_and_the_remedy(problem, root):
+    damage, what, remedy = PROBLEMS[problem]
     damage(root)
     problems = [problem.text for problem in check_dataset("folder", root).problems]
     assert len(problems) == 1, problems
     assert str(root) in problems[0] and what.format(root=root) in problems[0] and remedy in problems[0].split("; ", 1)[1], problems
 
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"label maps with soft edges"}))
-def test_data_with_a_problem_is_not_trained_on(fault, root):
+@pytest.mark.parametrize("problem", sorted(set(PROBLEMS) - {"label maps with soft edges"}))
+def test_data_with_a_problem_is_not_trained_on(problem, root):
     """Whatever the check calls a problem stops the loader, or the sample; only numbers nobody names do no harm."""
-    FAULTS[fault][0](root)
+    PROBLEMS[problem][0](root)
     with pytest.raises(SaymaskError):
         for split in ("train", "val"):
             for sample in load_folder_dataset(root, split):
@@ -249,9 +249,9 @@ def test_data_with_a_problem_is_not_trained_on(fault, root):
                     assert sample.instances_NTHW is not None and sample.masks_THW.any()
 
 
-def test_all_faults_are_listed_at_once(root):
-    for fault in ("no such video", "object nobody drew", "mask with soft edges", "object of no outline", "unknown split", "no sentence"):
-        FAULTS[fault][0](root)
+def test_all_problems_are_listed_at_once(root):
+    for problem in ("no such video", "object nobody drew", "mask with soft edges", "object of no outline", "unknown split", "no sentence"):
+        PROBLEMS[problem][0](root)
     problems = "\n".join(problem.text for problem in check_dataset("folder", root).problems)
     for what in ("videos/mops", "'hut'", "19 values", "split is 'test'", "line 4: the sentence is empty"):
         assert what in problems, problems
@@ -273,9 +273,9 @@ def test_what_is_not_used_is_said(root):
     assert any("walk: frame 00001 has no mask of some objects and is not used; draw black ones" in text for text in remarks)
 
 
-@pytest.mark.parametrize("fault", ["no header", "empty file", "unknown split"])
-def test_what_was_not_understood_is_not_called_unused(fault, root):
-    FAULTS[fault][0](root)
+@pytest.mark.parametrize("problem", ["no header", "empty file", "unknown split"])
+def test_what_was_not_understood_is_not_called_unused(problem, root):
+    PROBLEMS[problem][0](root)
     assert not [text for text in remarks_of(root) if "not used" in text]
 
 

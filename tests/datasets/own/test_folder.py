@@ -7,6 +7,8 @@ import pytest
 from dataset_trees import HEIGHT, WIDTH, block, blocks, build_folder, coco_masks, write_frames, write_json, write_label_maps, write_mp4
 from PIL import Image
 
+from saymask.datasets.mask_images import read_pixels
+from saymask.datasets.own import images
 from saymask.datasets.own.folder import load_folder_dataset
 from saymask.errors import DataError
 from saymask.records import Masklet, Prediction, QueryResult, Rle
@@ -118,13 +120,42 @@ def test_an_image_is_a_video_of_one_frame_and_its_label_map_may_lie_beside_the_o
     assert sample.video.name == "sub/photo" and np.array_equal(sample.masks_THW[0], block(2))
 
 
+@pytest.fixture
+def read(monkeypatch) -> list[str]:
+    """Stems of the mask files whose pixels are read, in order."""
+    stems = []
+    monkeypatch.setattr(images, "read_pixels", lambda path, *more: stems.append(path.stem) or read_pixels(path, *more))
+    return stems
+
+
+def test_a_label_map_is_read_once_for_all_objects_and_only_if_it_is_asked_for(root, read):
+    write_label_maps(root / "masks" / "walk", FRAMES, [1, 2])
+    write_sentences(root, ("walk", "1 2", "the cup and the hat"))
+    (both,) = load_folder_dataset(root, "train")
+    assert np.array_equal(both.masks([2, 0]), blocks([1, 2], 3)[[2, 0]])
+    assert read == ["00000", "00002"]
+
+
 def test_masks_that_are_empty_on_every_frame_are_not_trained_on(root):
     write_label_maps(root / "masks" / "walk", FRAMES, [1])
-    write_sentences(root, ("walk", "1", "the cup"), ("walk", "2", "the hat"))
-    cup, hat = load_folder_dataset(root, "train")
+    write_sentences(root, ("walk", "1", "the cup"), ("walk", "2", "the hat"), ("walk", "1 2", "both"))
+    cup, hat, both = load_folder_dataset(root, "train")
     assert cup.masks_THW.any()
-    with pytest.raises(DataError, match=r"masks/walk: object 2: every mask of walk is empty; .* leave the column objects empty"):
-        _ = hat.masks_THW
+    for sample in (hat, both):
+        for frame_idx in ([1], range(3)):
+            with pytest.raises(DataError, match=r"masks/walk: object 2: every mask of walk is empty; .* leave the column objects empty"):
+                sample.masks(frame_idx)
+
+
+def test_an_object_that_is_gone_on_the_frames_asked_for_is_looked_for_once(root, read):
+    """The fish is on frame 1 alone."""
+    write_masks(root / "masks" / "walk" / "fish", {name: block(1) & (name == FRAMES[1]) for name in FRAMES})
+    write_sentences(root, ("walk", "fish", "the fish"))
+    samples = load_folder_dataset(root, "train")
+    assert not samples[0].masks([2]).any()
+    assert read == ["00002", "00000", "00001"]
+    assert not samples[0].masks([2]).any()
+    assert read[3:] == ["00002"]
 
 
 def test_splits_come_from_their_column(tmp_path):
@@ -144,7 +175,7 @@ def test_without_the_column_everything_is_train_and_val_says_how_to_make_one(roo
         load_folder_dataset(root, "val")
 
 
-def test_loading_stops_at_the_first_fault_and_counts_the_others(root):
+def test_loading_stops_at_the_first_problem_and_counts_the_others(root):
     write_sentences(root, ("wolk", "", "a fish"), ("walk", "fish", "the fish"), ("walk", "", ""))
     with pytest.raises(DataError, match=r"line 4: the sentence is empty; .*\(2 more: saymask data check folder .*\)$"):
         load_folder_dataset(root, "train")

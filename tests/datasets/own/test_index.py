@@ -31,51 +31,51 @@ def index_of(root, *names):
 ])  # fmt: skip
 def test_a_video_is_named_with_its_suffix_or_without(written, name, path, root):
     index = index_of(root, written)
-    assert index.faults == () and {video.name: video.path for video in index.videos.values()} == {name: root / "videos" / path}
+    assert index.problems == () and {video.name: video.path for video in index.videos.values()} == {name: root / "videos" / path}
 
 
 def test_a_file_of_an_unusual_suffix_is_a_video_if_it_is_named_whole(root):
     (root / "videos" / "sub" / "clip.v2.mp4").rename(root / "videos" / "tape.mts")
     index = index_of(root, "tape.mts")
-    assert index.faults == () and index.videos["tape"].open().video.num_frames == 2
-    assert "tape: not found" in index_of(root, "tape").faults[0]
+    assert index.problems == () and index.videos["tape"].open().video.num_frames == 2
+    assert "tape: not found" in index_of(root, "tape").problems[0]
     write_mp4(root / "videos" / "tape.mp4", 2)
-    (fault,) = index_of(root, "tape.mts").faults
-    assert "tape.mts and " in fault and "tape.mp4 are both called tape; rename one" in fault
+    (problem,) = index_of(root, "tape.mts").problems
+    assert "tape.mts and " in problem and "tape.mp4 are both called tape; rename one" in problem
 
 
 @pytest.mark.parametrize("written", ["/walk", "../videos/walk", ".", "sub/../walk"])
 def test_videos_lie_below_their_folder(written, root):
-    (fault,) = index_of(root, written).faults
-    assert f"line 2: video {written!r} does not lie below {root / 'videos'}; " in fault
+    (problem,) = index_of(root, written).problems
+    assert f"line 2: video {written!r} does not lie below {root / 'videos'}; " in problem
 
 
 def test_a_video_in_another_one_is_an_error(root):
-    (fault,) = index_of(root, "walk", "walk/00001").faults
-    assert fault == f"{root / 'videos' / 'walk/00001'}: lies in walk, which is a video as well; move one of them"
+    (problem,) = index_of(root, "walk", "walk/00001").problems
+    assert problem == f"{root / 'videos' / 'walk/00001'}: lies in walk, which is a video as well; move one of them"
 
 
 def test_many_names_are_not_all_listed(root):
-    assert "known: sub/clip.v2, walk, walk/00000, walk/00001" in index_of(root, "Q").faults[0]
+    assert "known: sub/clip.v2, walk, walk/00000, walk/00001" in index_of(root, "Q").problems[0]
     write_frames(root / "videos" / "long", [f"{t:02d}" for t in range(5)])
     for name in ("a", "b"):
         write_mp4(root / "videos" / f"{name}.mp4", 2)
 
-    assert "none of the 12 names in videos/ is like it: correct it" in index_of(root, "Q").faults[0]
+    assert "none of the 12 names in videos/ is like it: correct it" in index_of(root, "Q").problems[0]
 
 
 def test_sentences_about_one_video_keep_their_ids_apart(root):
     expressions = {"expressions": {"0": {"exp": "it", "obj_id": []}}}
     other = {"expressions": {"0": {"exp": "that", "obj_id": []}}}
     (root / "sentences.json").write_text(json.dumps({"videos": {"walk": expressions, "walk/": other}}))
-    (fault,) = read_index(root, "train").faults
-    assert "another sentence about walk is called 0 as well; rename one of them" in fault
+    (problem,) = read_index(root, "train").problems
+    assert "another sentence about walk is called 0 as well; rename one of them" in problem
 
 
 def test_a_sentence_is_the_same_however_its_video_is_written(root):
     (root / "sentences.csv").write_text("video,objects,sentence\nsub/clip.v2,,a fish\nwalk,,a fish\nsub\\clip.v2.mp4,,A  fish\n")
-    (fault,) = read_index(root, "train").faults
-    assert fault == f"{root / 'sentences.csv'} line 4: the same sentence about 'sub/clip.v2' stands in line 2; remove one of them"
+    (problem,) = read_index(root, "train").problems
+    assert problem == f"{root / 'sentences.csv'} line 4: the same sentence about 'sub/clip.v2' stands in line 2; remove one of them"
 
 
 def test_an_empty_folder_of_videos_says_so(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from dataset_trees import block, coco_masks, write_json
 from PIL import Image
 
-from saymask.datasets.own.images import LabelPictures, ObjectPictures
+from saymask.datasets.own.images import LabelImages, ObjectImages
 from saymask.datasets.own.masks import MaskFinder, find_objects, place_frames
 from saymask.datasets.own.outlines import Outlines
 from saymask.errors import DataError
@@ -47,7 +47,7 @@ def test_masks_without_a_frame_of_their_own_are_an_error(frame_names, masks, mes
         place_frames(masks, video(*frame_names), Path("masks"))
 
 
-PICTURES = {"fish/1": {}, "fish/2": {}, "fishbone": {}, "red hat": {}}
+FILES = {"fish/1": {}, "fish/2": {}, "fishbone": {}, "red hat": {}}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ PICTURES = {"fish/1": {}, "fish/2": {}, "fishbone": {}, "red hat": {}}
     ],
 )
 def test_objects_are_separated_by_semicolons_or_spaces(cell, obj_ids):
-    assert find_objects(ObjectPictures(Path("masks"), PICTURES), cell) == obj_ids
+    assert find_objects(ObjectImages(Path("masks"), FILES), cell) == obj_ids
 
 
 def test_objects_of_a_file_go_by_number_or_category():
@@ -72,10 +72,10 @@ def test_objects_of_a_file_go_by_number_or_category():
 
 def test_an_object_that_is_not_there_is_an_error_with_those_that_are():
     with pytest.raises(DataError, match=r"no object 'fisch' in masks; did you mean 'fish/[12]'\?"):
-        find_objects(ObjectPictures(Path("masks"), PICTURES), "fisch")
+        find_objects(ObjectImages(Path("masks"), FILES), "fisch")
     for cell in ("0", "-1", "1.5", "one"):
         with pytest.raises(DataError, match="a number above 0"):
-            find_objects(LabelPictures(Path("masks"), {}), cell)
+            find_objects(LabelImages(Path("masks"), {}), cell)
 
 
 def test_frames_of_a_shared_file_belong_to_the_video_of_their_folder_or_name(tmp_path):
@@ -92,7 +92,7 @@ def test_a_picture_to_look_at_is_no_mask(tmp_path):
     Image.fromarray(block(1)).save(folder / "png" / "cup" / "1" / "photo.png")
     Image.fromarray(block(1)).save(folder / "overlay.png")
     masks = MaskFinder(tmp_path, {}).find("photo")
-    assert isinstance(masks, ObjectPictures) and masks.names == ["cup/1"]
+    assert isinstance(masks, ObjectImages) and masks.names == ["cup/1"]
     (tmp_path / "masks" / "photo.png").mkdir()
     assert MaskFinder(tmp_path, {}).find("photo") == masks
     assert MaskFinder(tmp_path, {}).find("nothing") is None

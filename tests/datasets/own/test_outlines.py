@@ -42,15 +42,15 @@ def test_coco(tmp_path):
     (masks,) = read(tmp_path, COCO).values()
     assert masks.sizes == {"f.0": (HEIGHT, WIDTH), "v1.5": None}
     assert (masks.frames, masks.names, masks.obj_ids("fish"), masks.obj_ids("3")) == (["f.0", "v1.5"], ["1", "3", "fish"], (1,), (3,))
-    assert np.array_equal(masks.mask(1, "f.0", VIDEO), block(1) | block(2))
-    assert not masks.mask(1, "v1.5", VIDEO).any() and masks.looked_for(1, "v1.5") and not masks.looked_for(1, "v2")
-    assert np.array_equal(masks.mask(3, "v1.5", VIDEO), block(3))
+    assert np.array_equal(masks.masks([1], "f.0", VIDEO)[0], block(1) | block(2))
+    assert not masks.masks([1], "v1.5", VIDEO)[0].any() and masks.looked_for(1, "v1.5") and not masks.looked_for(1, "v2")
+    assert np.array_equal(masks.masks([3], "v1.5", VIDEO)[0], block(3))
 
 
 def test_ytvis(tmp_path):
     found = read(tmp_path, YTVIS)
     assert {name: (masks.frames, masks.obj_ids("fish")) for name, masks in found.items()} == {"a": (["0", "1"], (4,)), "b": (["0"], (7,))}
-    assert np.array_equal(found["a"].mask(4, "1", VIDEO), block(1)) and not found["a"].mask(4, "0", VIDEO).any()
+    assert np.array_equal(found["a"].masks([4], "1", VIDEO)[0], block(1)) and not found["a"].masks([4], "0", VIDEO)[0].any()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def table(tmp_path, text, encoding="utf-8"):
 
 
 def said(sentences):
-    assert sentences.faults == ()
+    assert sentences.problems == ()
     return [(row.video, row.objects, row.text, row.split) for row in sentences.rows]
 
 
@@ -62,7 +62,7 @@ def test_a_list_of_records_and_a_meta_file_say_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, faults",
+    "text, problems",
     [
         ("", ["sentences.csv: the file is empty; begin it with the line video,objects,sentence"]),
         (HEADER, ["sentences.csv: there are no sentences in it; "]),
@@ -80,22 +80,22 @@ def test_a_list_of_records_and_a_meta_file_say_the_same(tmp_path):
         (HEADER + 'a,1,it\na,1,"it\n', ["line 3: not readable as a table (unexpected end of data); a quotation mark"]),
     ],
 )
-def test_faults_of_tables_are_all_listed(text, faults, tmp_path):
-    found = table(tmp_path, text).faults
-    assert len(found) == len(faults), found
-    for fault, expected in zip(found, faults, strict=True):
-        assert fault.startswith(str(tmp_path)) and expected in fault
+def test_problems_of_tables_are_all_listed(text, problems, tmp_path):
+    found = table(tmp_path, text).problems
+    assert len(found) == len(problems), found
+    for problem, expected in zip(found, problems, strict=True):
+        assert problem.startswith(str(tmp_path)) and expected in problem
 
 
 def test_tables_in_other_encodings_are_refused(tmp_path):
-    (fault,) = table(tmp_path, HEADER, "utf-16").faults
-    assert "it is in UTF-16" in fault and "'CSV UTF-8'" in fault
-    (fault,) = table(tmp_path, HEADER + "a,1,it\nb,1,für\n", "latin-1").faults
-    assert "line 3: byte 0xfc is not UTF-8" in fault
+    (problem,) = table(tmp_path, HEADER, "utf-16").problems
+    assert "it is in UTF-16" in problem and "'CSV UTF-8'" in problem
+    (problem,) = table(tmp_path, HEADER + "a,1,it\nb,1,für\n", "latin-1").problems
+    assert "line 3: byte 0xfc is not UTF-8" in problem
 
 
 @pytest.mark.parametrize(
-    "content, fault",
+    "content, problem",
     [
         ("[", "sentences.json: not valid JSON"),
         ("3", 'sentences.json: neither a list of records nor {"videos"'),
@@ -108,8 +108,8 @@ def test_tables_in_other_encodings_are_refused(tmp_path):
         ('{"videos": {"a": {"expressions": {"3": {"obj_id": 1}}}}}', "video a, expression 3: no column 'sentence'"),
     ],
 )
-def test_faults_of_json_are_named(content, fault, tmp_path):
+def test_problems_of_json_are_named(content, problem, tmp_path):
     path = tmp_path / "sentences.json"
     path.write_text(content)
-    (found,) = read_sentences(path).faults
-    assert fault in found and "; " in found
+    (found,) = read_sentences(path).problems
+    assert problem in found and "; " in found

@@ -49,19 +49,21 @@ def test_the_versions_are_told_apart_by_name_only_where_both_can_be_meant(tmp_pa
 
 def test_revos_knows_types_and_sources_and_ids_with_slashes(tmp_path):
     samples = load_revos(build_revos(tmp_path), "valid")
-    assert [(item.video_name, item.expression.tags["type_id"], item.expression.tags["source"]) for item in samples.items] == [
-        ("UVO/all/dog", "0", "UVO"),
-        ("UVO/all/dog", "1", "UVO"),
-        ("UVO/all/dog", "2", "UVO"),
-        ("MOSE/4f", "0", "MOSE"),
+    assert [(item.video_name, item.expression.tags["type"], item.expression.tags["source"]) for item in samples.items] == [
+        ("UVO/all/dog", "referring", "UVO"),
+        ("UVO/all/dog", "reasoning", "UVO"),
+        ("UVO/all/dog", "hallucination", "UVO"),
+        ("MOSE/4f", "referring", "MOSE"),
     ]
     assert samples[0].video.name == "UVO/all/dog"
     assert [sample.masks_THW.sum() for sample in samples] == [32, 64, 0, 16]  # object 3 is absent from frame 0
 
 
-def test_revos_names_a_sentence_without_a_type(tmp_path):
+def test_revos_names_a_sentence_without_a_type_or_of_an_unknown_one(tmp_path):
     root = build_revos(tmp_path)
     path = root / "meta_expressions_valid_.json"
-    path.write_text(path.read_text().replace('"type_id": 2', '"kind": 2'))
-    with pytest.raises(DataError, match=r"_valid_\.json: video UVO/all/dog, expression 2: 'type_id' is missing; "):
-        load_revos(root, "valid")
+    sound = path.read_text()
+    for damage, message in (('"kind": 2', "'type_id' is missing; "), ('"type_id": 3', "'type_id' is 3, expected 0 to 2; ")):
+        path.write_text(sound.replace('"type_id": 2', damage))
+        with pytest.raises(DataError, match=rf"_valid_\.json: video UVO/all/dog, expression 2: {message}"):
+            load_revos(root, "valid")

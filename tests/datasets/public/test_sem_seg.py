@@ -1,4 +1,4 @@
-"""Label maps: any class of a picture can be asked for, what has no name cannot, and unknown numbers are errors."""
+"""Label maps: any class of an image can be asked for, what has no name cannot, and unknown numbers are errors."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,13 @@ from saymask.errors import DataError
 
 
 def drawn(samples, num_draws=60):
-    """What is asked of which picture, in so many draws."""
+    """What is asked of which image, in so many draws."""
     rng = np.random.default_rng(0)
     found = [samples.draw(rng) for _ in range(num_draws)]
     return {(sample.video.name, sample.expression.text) for sample in found}
 
 
-def test_in_its_place_a_picture_is_asked_for_its_largest_class(tmp_path):
+def test_in_its_place_an_image_is_asked_for_its_largest_class(tmp_path):
     wall, cars = load_ade20k(build_ade20k(tmp_path), "train")
     assert (wall.video.name, wall.expression.text, wall.expression.obj_ids) == ("ADE_train_00000001", "wall", (1,))
     assert np.array_equal(wall.masks_THW[0], ~(block(1) | block(2)))
@@ -25,7 +25,7 @@ def test_in_its_place_a_picture_is_asked_for_its_largest_class(tmp_path):
     assert np.array_equal(cars.masks_THW[0], block(1) | block(2))
 
 
-def test_in_training_any_class_of_a_picture_is_asked_for(tmp_path):
+def test_in_training_any_class_of_an_image_is_asked_for(tmp_path):
     samples = load_ade20k(build_ade20k(tmp_path), "train")
     assert drawn(samples) == {("ADE_train_00000001", "wall"), ("ADE_train_00000001", "person"), ("ADE_train_00000002", "car")}
     rng = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def test_kinds_of_stuff_with_a_hyphen_are_background(tmp_path):
     assert ignore_THW[0, 8:].all() and not ignore_THW[0, :8].any(), "sky-other counts as background, unlabelled pixels do not count"
 
 
-def test_a_picture_without_a_class_is_passed_over_in_training(tmp_path):
+def test_an_image_without_a_class_is_passed_over_in_training(tmp_path):
     root = build_coco_stuff(tmp_path)
     label_map = root / "cocostuff/train2017/000000000025.png"
     write_label_map(label_map, np.full((HEIGHT, WIDTH), COCO_STUFF_CLASSES.index("sky-other")))
@@ -51,7 +51,7 @@ def test_a_picture_without_a_class_is_passed_over_in_training(tmp_path):
     with pytest.raises(DataError, match=f"{label_map}: nothing in it can be asked for; training passes over it"):
         samples[1]
     write_label_map(root / "cocostuff/train2017/000000000009.png", np.full((HEIGHT, WIDTH), 255))
-    with pytest.raises(DataError, match="train2017: nothing can be asked for in 100 pictures in a row; download the label maps again"):
+    with pytest.raises(DataError, match="train2017: nothing can be asked for in 100 images in a row; download the label maps again"):
         samples.draw(np.random.default_rng(0))
 
 
@@ -64,7 +64,7 @@ def test_a_number_that_stands_for_nothing_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("gone", ["images/training/ADE_train_00000002.jpg", "annotations/training/ADE_train_00000001.png"])
-def test_photographs_and_label_maps_come_in_pairs(gone, tmp_path):
+def test_images_and_label_maps_come_in_pairs(gone, tmp_path):
     root = build_ade20k(tmp_path)
     (root / gone).unlink()
     with pytest.raises(DataError, match=f"{gone}: not found; ade20k is laid out as <root>/"):

@@ -9,7 +9,7 @@ from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa.processor import VideoLisaProcessor
 from saymask.records import Video
-from saymask.samples import Expression, Regions, Sample
+from saymask.samples import Expression, Sample, in_memory, masks_by_id
 
 
 def make_sample(text="the red fish", obj_ids=(1,), seed=0, size=(32, 32)):
@@ -17,9 +17,13 @@ def make_sample(text="the red fish", obj_ids=(1,), seed=0, size=(32, 32)):
     frames = rng.integers(0, 256, (6, *size, 3), dtype=np.uint8)
     ids = np.zeros((6, *size), dtype=np.uint8)
     ids[:, 4:16, 4:16] = 1
-    masks = np.isin(ids, obj_ids) if obj_ids else np.zeros(ids.shape, dtype=bool)
-    regions = Regions(lambda: ids, (("red", "fish"),))
-    return Sample(Video.from_frames(frames), Expression("0", text, obj_ids), masks, regions=regions)
+    return Sample(
+        Video.from_frames(frames),
+        Expression("0", text, obj_ids),
+        load_masks=masks_by_id(ids, obj_ids),
+        load_regions=in_memory(ids),
+        region_words=(("red", "fish"),),
+    )
 
 
 def test_pooled_tokens_first_then_dense_frames_in_order():

@@ -8,13 +8,14 @@ from saymask.models.parts.chat import IGNORE_LABEL
 from saymask.models.videolisa.processor import CLIP_SAMPLERS, VideoLisaProcessor
 from saymask.models.videolisa.training_phrases import EXPLANATORY_REQUESTS
 from saymask.records import Video
-from saymask.samples import Expression, Sample
+from saymask.samples import Expression, Sample, in_memory
 from saymask.video.sampling import SparseDense
 
 
 def make_sample(expression, num_frames=6):
     frames_THWC = np.arange(num_frames, dtype=np.uint8)[:, None, None, None].repeat(32, 1).repeat(32, 2).repeat(3, 3)
-    return Sample(Video.from_frames(frames_THWC), expression, np.zeros((num_frames, 32, 32), bool))
+    empty_TNHW = np.zeros((num_frames, len(expression.obj_ids), 32, 32), bool)
+    return Sample(Video.from_frames(frames_THWC), expression, in_memory(empty_TNHW))
 
 
 def turn(segmenter, expression):

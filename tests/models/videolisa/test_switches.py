@@ -11,7 +11,7 @@ from saymask.models.videolisa.options import VideoLisaOptions
 from saymask.models.videolisa.processor import VideoLisaProcessor
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
-from saymask.samples import Expression, Sample
+from saymask.samples import Expression, Sample, in_memory
 from saymask.session import VideoSession
 
 GRID_44 = torch.arange(16.0)
@@ -91,7 +91,7 @@ def test_a_supervised_frame_is_taught_to_its_own_token(tokenizer):
     model = VideoLisaModel(processor.config).train()
     states = []
     model.prompt_projector.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0].detach()))
-    sample = Sample(noise(), Expression("0", "the red fish", (1,)), np.zeros((9, 32, 32), dtype=bool))
+    sample = Sample(noise(), Expression("0", "the red fish", (1,)), in_memory(np.zeros((9, 1, 32, 32), dtype=bool)))
     seen = set()
     for seed in range(4):
         batch = processor.to_batch([sample, sample], np.random.default_rng(seed))
@@ -111,7 +111,7 @@ def test_a_supervised_frame_is_taught_to_its_own_token(tokenizer):
 def test_the_index_of_a_token_is_the_place_of_its_frame(tokenizer, token_per_frame, slots):
     processor = build(tokenizer, token_per_frame=token_per_frame).processor
     video = Video.from_frames(np.arange(4, dtype=np.uint8)[:, None, None, None].repeat(32, 1).repeat(32, 2).repeat(3, 3))
-    sample = Sample(video, Expression("0", "the red fish", (1,)), np.zeros((4, 32, 32), dtype=bool))
+    sample = Sample(video, Expression("0", "the red fish", (1,)), in_memory(np.zeros((4, 1, 32, 32), dtype=bool)))
     frame_of_index = {}
     for seed in range(20):
         clip = processor._clip(sample, np.random.default_rng(seed))

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from saymask.datasets.findings import DatasetReport, Finding, Progress, SplitSize
-from saymask.datasets.own.folder import nowhere, samples_of
-from saymask.datasets.own.images import LabelPictures
-from saymask.datasets.own.index import FOLDER, AnnotatedVideo, FolderVideo, noted, read_index
+from saymask.datasets.own.folder import never_visible, samples_of
+from saymask.datasets.own.index import FOLDER, AnnotatedVideo, FolderVideo, collect_problems, read_index
 from saymask.datasets.own.masks import MaskSource
 from saymask.datasets.own.sentences import SPLITS
 from saymask.errors import DataError
@@ -41,8 +40,8 @@ def check_folder(root: Path | None, split: str | None = None, progress: Progress
         index = read_index(root, split or SPLITS[0])
     except DataError as error:
         return DatasetReport(FOLDER.dataset, (Finding("folder", str(error), is_problem=True),), {})
-    findings = [Finding("sentences", fault, is_problem=True) for fault in index.faults]
-    unused = () if index.sentences.faults else index.unused  # a sentence that was not understood may be about one of them
+    findings = [Finding("sentences", problem, is_problem=True) for problem in index.problems]
+    unused = () if index.sentences.problems else index.unused  # a sentence that was not understood may be about one of them
     findings += [Finding("videos", f"{path}: no sentence is about it, it is not used", is_problem=False) for path in unused]
     sizes: dict[str, SplitSize] = {}
     checked: dict[str, _VideoCheck] = {}
@@ -106,13 +105,13 @@ def _check_video(source: FolderVideo) -> _VideoCheck:
     """Open a video, decode its annotated frames, read its masks."""
     check = _VideoCheck()
     opened: AnnotatedVideo | None = None
-    with noted(check.problems):
+    with collect_problems(check.problems):
         opened = source.open()
     if opened is None:
         return check
     damaged: list[str] = []
     for index in range(opened.video.num_frames):
-        with noted(damaged):
+        with collect_problems(damaged):
             opened.video.frames([index])
     check.problems += _in_short(damaged, "frames")
     if source.masks is not None:
@@ -129,26 +128,26 @@ def _check_masks(masks: MaskSource, obj_ids: Sequence[int], opened: AnnotatedVid
     if partly:
         which = f"{partly[0]}{f' and {len(partly) - 1} more' if len(partly) > 1 else ''}"
         check.remarks.append(f"{masks.place}: frame {which} has no mask of some objects and is not used; draw black ones where one is gone")
-    faults: list[str] = []
+    problems: list[str] = []
     empty: list[int] = []
     for obj_id in obj_ids:
-        areas, bad = [], []
+        areas, unreadable = [], []
         for frame in frames:
-            with noted(bad):
-                areas.append(float(masks.mask(obj_id, frame, video).mean()))
-        faults += _in_short(bad, "masks")
-        if not bad and not any(areas):
+            with collect_problems(unreadable):
+                areas.append(float(masks.masks([obj_id], frame, video).mean()))
+        problems += _in_short(unreadable, "masks")
+        if not unreadable and not any(areas):
             empty.append(obj_id)
         check.areas += filter(None, areas)
-    painted = masks.painted(frames, video) if isinstance(masks, LabelPictures) else {}
+    painted = masks.painted(frames, video)
     hint = f"; painted are {_listed(list(painted))}" if painted else ""
-    faults += [nowhere(masks, [obj_id], video.name) + hint for obj_id in empty]
-    check.problems += dict.fromkeys(faults)  # every object of a label map meets the same fault
+    problems += [never_visible(masks, [obj_id], video.name) + hint for obj_id in empty]
+    check.problems += dict.fromkeys(problems)  # every object of a label map meets the same problem
     _check_unnamed([number for number in painted if number not in obj_ids], masks.place, check)
 
 
 def _check_unnamed(numbers: Sequence[int], place: Path, check: _VideoCheck) -> None:
-    """Numbers of label maps that no sentence names: objects nobody speaks of, or the many shades of soft edges."""
+    """Numbers of label maps that no sentence names: objects no sentence refers to, or the many shades of soft edges."""
     if len(numbers) > MANY_NUMBERS:
         check.problems.append(
             f"{place}: {len(numbers)} numbers that no sentence names, from {numbers[0]} to {numbers[-1]}; label maps were compressed, "
@@ -158,9 +157,9 @@ def _check_unnamed(numbers: Sequence[int], place: Path, check: _VideoCheck) -> N
         check.remarks.append(f"{place}: no sentence names the painted number{'s' if len(numbers) > 1 else ''} {_listed(numbers)}")
 
 
-def _in_short(faults: Sequence[str], what: str) -> list[str]:
-    """The first of several faults that one cause may have, and how many more."""
-    return [f"{faults[0]} (and {len(faults) - 1} more of these {what})" if len(faults) > 1 else faults[0]] if faults else []
+def _in_short(problems: Sequence[str], what: str) -> list[str]:
+    """The first of several problems that one cause may have, and how many more."""
+    return [f"{problems[0]} (and {len(problems) - 1} more of these {what})" if len(problems) > 1 else problems[0]] if problems else []
 
 
 def _listed(numbers: Sequence[int]) -> str:

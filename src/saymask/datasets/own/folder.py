@@ -1,26 +1,26 @@
 """Your own videos, masks and sentences in one folder, as samples.
 
     <root>/videos/<video>.mp4, or videos/<video>/<frame>.jpg, or videos/<image>.jpg
-    <root>/masks/<video>/<object>/<frame>.png, or label maps, or COCO or YouTube-VIS files (`folder_masks`)
-    <root>/sentences.csv, or sentences.json (`folder_sentences`)
+    <root>/masks/<video>/<object>/<frame>.png, or label maps, or COCO or YouTube-VIS files (`own.masks`)
+    <root>/sentences.csv, or sentences.json (`own.sentences`)
 
 Often only some frames have masks. A sample's video then has these frames and no others, so that nothing that was not looked at can be taken
-for empty: every frame of `Sample.video` is annotated, and `masks_THW` is the truth about all of them.
+for empty: every frame of `Sample.video` is annotated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from saymask.datasets.own.index import AnnotatedVideo, FolderIndex, FolderVideo, read_index
+from saymask.datasets.own.index import FOLDER, AnnotatedVideo, FolderIndex, FolderVideo, read_index
 from saymask.datasets.own.masks import MaskSource
+from saymask.datasets.stored import LazySamples
 from saymask.errors import DataError
-from saymask.samples import Item, LazySamples, Sample
+from saymask.samples import Item, Sample, no_objects
 
 
 def load_folder_dataset(root: Path | None, split: str) -> LazySamples:
@@ -33,11 +33,11 @@ def load_folder_dataset(root: Path | None, split: str) -> LazySamples:
         split: "train" or "val", as the column `split` says; everything is "train" if there is no such column.
 
     Raises:
-        DataError: a file is missing, or a sentence, its video or its objects cannot be understood; the first fault, and how many more.
+        DataError: a file is missing, or a sentence, its video or its objects cannot be understood; the first problem, and how many more.
     """
     index = read_index(root, split)
-    if index.faults:
-        first, *others = index.faults
+    if index.problems:
+        first, *others = index.problems
         raise DataError(f"{first} ({len(others)} more: saymask data check folder {index.root})" if others else first)
     return samples_of(index, split)
 
@@ -48,44 +48,59 @@ def samples_of(index: FolderIndex, split: str) -> LazySamples:
     Raises:
         DataError: it has none, or an id in `sentences.json` cannot name a sample.
     """
-    return LazySamples(index.sentences.path, index.items(split), FolderReader(index.videos))
+    return LazySamples(index.sentences.path, index.items(split), FolderReader(index.videos), FOLDER.benchmark)
 
 
 @dataclass(frozen=True)
 class FolderReader:
-    """Opens a sentence's video and finds its masks."""
+    """Opens a sentence's video and finds its masks.
+
+    Args:
+        videos: by name.
+        visible: objects, with the name of their video, that a mask has shown so far.
+    """
 
     videos: Mapping[str, FolderVideo]
+    visible: set[tuple[str, int]] = field(default_factory=set, repr=False, compare=False)
 
     def __call__(self, item: Item) -> Sample:
         source = self.videos[item.video_name]
         opened = source.open()
-        load = partial(_load, source.masks, opened)
         obj_ids = item.expression.obj_ids
-        return Sample(
-            opened.video,
-            item.expression,
-            masks=partial(load, obj_ids),
-            instances=lambda: np.stack([load((obj_id,)) for obj_id in obj_ids]),
-        )
+        if source.masks is None or not obj_ids:
+            return Sample(opened.video, item.expression, no_objects(opened.video))
+        return Sample(opened.video, item.expression, _ObjectMasks(source.masks, opened, obj_ids, self.visible))
 
 
-def _load(masks: MaskSource | None, opened: AnnotatedVideo, obj_ids: Sequence[int]) -> np.ndarray:
-    """Union of some objects on every annotated frame -> bool masks_THW."""
-    video = opened.video
-    masks_THW = np.zeros((video.num_frames, video.height, video.width), dtype=bool)
-    if masks is None or not obj_ids:
-        return masks_THW
-    for mask_HW, frame in zip(masks_THW, opened.mask_names, strict=True):
-        for obj_id in obj_ids:
-            mask_HW |= masks.mask(obj_id, frame, video)
-    if not masks_THW.any():
-        raise DataError(nowhere(masks, obj_ids, video.name))
-    return masks_THW
+@dataclass(frozen=True)
+class _ObjectMasks:
+    """The masks of one sentence's objects. An object that no mask of its video shows is an error, whichever frames are asked for."""
+
+    source: MaskSource
+    opened: AnnotatedVideo
+    obj_ids: tuple[int, ...]
+    visible: set[tuple[str, int]]
+
+    def __call__(self, frame_idx: Sequence[int]) -> Iterator[np.ndarray]:
+        for index in frame_idx:
+            yield self._load(index)
+        others = iter(sorted(set(range(self.opened.video.num_frames)) - set(frame_idx)))
+        while hidden := [obj_id for obj_id in self.obj_ids if (self.opened.video.name, obj_id) not in self.visible]:
+            index = next(others, None)
+            if index is None:
+                raise DataError(never_visible(self.source, hidden, self.opened.video.name))
+            self._load(index)
+
+    def _load(self, index: int) -> np.ndarray:
+        """All objects on one frame -> bool masks_NHW."""
+        masks_NHW = self.source.masks(self.obj_ids, self.opened.mask_names[index], self.opened.video)
+        shown = zip(self.obj_ids, masks_NHW, strict=True)
+        self.visible.update((self.opened.video.name, obj_id) for obj_id, mask_HW in shown if mask_HW.any())
+        return masks_NHW
 
 
-def nowhere(masks: MaskSource, obj_ids: Sequence[int], video_name: str) -> str:
-    """The fault of objects that no mask shows; trained on, they would teach to find nothing."""
+def never_visible(masks: MaskSource, obj_ids: Sequence[int], video_name: str) -> str:
+    """The problem of objects that no mask shows; trained on, they would teach to find nothing."""
     what = " and ".join(masks.where(obj_id) for obj_id in obj_ids)
     return (
         f"{what}: every mask of {video_name} is empty; draw them, name another object, or leave the column objects empty if nothing matches"

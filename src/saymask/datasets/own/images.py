@@ -1,6 +1,6 @@
 """Masks of own data as PNG: black and white ones, a folder for each object, or label maps, in which a pixel's number is its object.
 
-A frame without a picture is one that nobody has looked at; where an object is not there, its picture is black. Pictures are read strictly:
+A frame without an image is one that nobody has looked at; where an object is not there, its image is black. Images are read strictly:
 what was compressed, resized or drawn in colours is an error, because it would be trained on with outlines that nobody meant.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from saymask.datasets.clips import Remedies, read_pixels
+from saymask.datasets.mask_images import Remedies, read_pixels
 from saymask.errors import DataError
 from saymask.records import Video
 from saymask.video.stills import IMAGE_SUFFIXES
@@ -24,35 +24,35 @@ _REMEDIES = Remedies("export it again", "save it in the size of the frame, masks
 
 
 @dataclass(frozen=True)
-class ObjectPictures:
+class ObjectImages:
     """`<place>/<object>/<frame>.png`, black outside the object and one other value inside.
 
     An object is called by its folder's path. The name of a folder that holds several objects stands for all of them.
 
     Args:
         place: folder of the video's masks.
-        pictures: file by frame, by object; the first object has the id 1.
+        files: file by frame, by object; the first object has the id 1.
     """
 
     place: Path
-    pictures: Mapping[str, Mapping[str, Path]]
+    files: Mapping[str, Mapping[str, Path]]
 
     @classmethod
-    def find(cls, place: Path) -> ObjectPictures:
+    def find(cls, place: Path) -> ObjectImages:
         """Look through the folders below `place`."""
-        pictures: dict[str, dict[str, Path]] = {}
-        for path in pictures_in(place.rglob("*")):
+        files: dict[str, dict[str, Path]] = {}
+        for path in images_in(place.rglob("*")):
             if path.parent != place:
-                pictures.setdefault(path.parent.relative_to(place).as_posix(), {})[path.stem] = path
-        return cls(place, pictures)
+                files.setdefault(path.parent.relative_to(place).as_posix(), {})[path.stem] = path
+        return cls(place, files)
 
     @property
     def names(self) -> Sequence[str]:
-        return list(self.pictures)
+        return list(self.files)
 
     def obj_ids(self, name: str) -> tuple[int, ...]:
         """Ids of the objects in the folder `name`; none if there is no such folder."""
-        return tuple(i for i, folder in enumerate(self.pictures, start=1) if folder == name or folder.startswith(f"{name}/"))
+        return tuple(i for i, folder in enumerate(self.files, start=1) if folder == name or folder.startswith(f"{name}/"))
 
     def where(self, obj_id: int) -> str:
         """What messages call an object."""
@@ -60,20 +60,27 @@ class ObjectPictures:
 
     @property
     def frames(self) -> Sequence[str]:
-        """Names of the frames for which an object has a picture."""
-        return sorted({name for pictures in self.pictures.values() for name in pictures})
+        """Names of the frames for which an object has an image."""
+        return sorted({name for files in self.files.values() for name in files})
 
     def looked_for(self, obj_id: int, frame: str) -> bool:
-        """Whether the object has a picture of this frame."""
+        """Whether the object has an image of this frame."""
         return frame in self._of(obj_id)
 
-    def mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
-        """One object on one frame -> bool mask_HW.
+    def masks(self, obj_ids: Sequence[int], frame: str, video: Video) -> np.ndarray:
+        """Objects on one frame -> bool masks_NHW.
 
         Raises:
-            DataError: the picture is damaged, of another size, in colour, transparent, or has grey values.
+            DataError: an image is damaged, of another size, in colour, transparent, or has grey values.
         """
-        path = self._of(obj_id)[frame]
+        return np.stack([self._mask(self._of(obj_id)[frame], video) for obj_id in obj_ids])
+
+    def painted(self, frames: Iterable[str], video: Video) -> dict[int, int]:
+        """Objects are folders, not numbers."""
+        return {}
+
+    def _mask(self, path: Path, video: Video) -> np.ndarray:
+        """One black-and-white image -> bool mask_HW."""
         pixels_HW = _read_grey(path, video)
         inside_HW = pixels_HW > 0
         values = np.unique(pixels_HW[inside_HW])
@@ -85,25 +92,25 @@ class ObjectPictures:
         return inside_HW
 
     def _of(self, obj_id: int) -> Mapping[str, Path]:
-        return self.pictures[self.names[obj_id - 1]]
+        return self.files[self.names[obj_id - 1]]
 
 
 @dataclass(frozen=True)
-class LabelPictures:
+class LabelImages:
     """`<place>/<frame>.png`, palette or grey: 0 is background, every other number an object, which is called by it.
 
     Args:
-        place: folder of the video's masks, or the only picture.
-        pictures: file by frame.
+        place: folder of the video's masks, or the only image.
+        files: file by frame.
     """
 
     place: Path
-    pictures: Mapping[str, Path]
+    files: Mapping[str, Path]
 
     @classmethod
-    def find(cls, place: Path) -> LabelPictures:
-        """Look into the folder `place`, or take the one picture that it is."""
-        paths = [place] if place.is_file() else pictures_in(place.iterdir())
+    def find(cls, place: Path) -> LabelImages:
+        """Look into the folder `place`, or take the one image that it is."""
+        paths = [place] if place.is_file() else images_in(place.iterdir())
         return cls(place, {path.stem: path for path in paths})
 
     @property
@@ -111,7 +118,7 @@ class LabelPictures:
         return ["a number above 0"]
 
     def obj_ids(self, name: str) -> tuple[int, ...]:
-        """The number itself; whether it is painted anywhere, only the pictures know."""
+        """The number itself; whether it is painted anywhere, only the label maps know."""
         return (int(name),) if name.isdecimal() and int(name) else ()
 
     def where(self, obj_id: int) -> str:
@@ -120,27 +127,27 @@ class LabelPictures:
 
     @property
     def frames(self) -> Sequence[str]:
-        """Names of the frames that have a picture."""
-        return list(self.pictures)
+        """Names of the frames that have an image."""
+        return list(self.files)
 
     def looked_for(self, obj_id: int, frame: str) -> bool:
-        """Whether there is a picture of this frame, which shows every object."""
-        return frame in self.pictures
+        """Whether there is an image of this frame, which shows every object."""
+        return frame in self.files
 
-    def mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
-        """One object on one frame -> bool mask_HW.
+    def masks(self, obj_ids: Sequence[int], frame: str, video: Video) -> np.ndarray:
+        """Objects on one frame, whose label map is read once for all of them -> bool masks_NHW.
 
         Raises:
-            DataError: the picture is damaged, of another size, or in colour.
+            DataError: the image is damaged, of another size, or in colour.
         """
-        return self._labels(self.pictures[frame], video) == obj_id
+        return self._labels(self.files[frame], video) == np.array(obj_ids)[:, None, None]
 
     def painted(self, frames: Iterable[str], video: Video) -> dict[int, int]:
-        """How many of these frames' pictures have which number; those that cannot be read are left out."""
+        """How many of these frames' label maps have which number above 0; those that cannot be read are left out."""
         count: Counter[int] = Counter()
         for frame in frames:
             try:
-                count.update(np.unique(self._labels(self.pictures[frame], video)).tolist())
+                count.update(np.unique(self._labels(self.files[frame], video)).tolist())
             except DataError:
                 continue
         return {number: count[number] for number in sorted(count) if number}
@@ -149,14 +156,14 @@ class LabelPictures:
         labels = _read(path, video)
         if labels.ndim == 3:
             raise DataError(
-                f"{path}: a picture in colour, but a label map has one number per pixel; save it with a palette or in grey, "
+                f"{path}: an image in colour, but a label map has one number per pixel; save it with a palette or in grey, "
                 "or make a folder of black-and-white masks for each object"
             )
         return labels
 
 
-def pictures_in(paths: Iterable[Path]) -> list[Path]:
-    """The pictures among some paths, in order; hidden ones, and what `saymask segment` writes to be looked at, are left out."""
+def images_in(paths: Iterable[Path]) -> list[Path]:
+    """The images among some paths, in order; hidden ones, and what `saymask segment` writes to be looked at, are left out."""
     shown = (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
     return sorted(path for path in shown if path.stem not in _NO_MASKS)
 
@@ -171,7 +178,7 @@ def _read_grey(path: Path, video: Video) -> np.ndarray:
     pixels_HW = colours_HWC.max(-1)
     remedy = "save it as a PNG of black (0) and white (255)"
     if (colours_HWC != pixels_HW[..., None]).any():
-        raise DataError(f"{path}: a picture in colour, but the mask of one object is black and white; {remedy}")
+        raise DataError(f"{path}: an image in colour, but the mask of one object is black and white; {remedy}")
     if (alpha_HW[..., 0][pixels_HW > 0] < 255).any():
         raise DataError(f"{path}: what is drawn is transparent, so where the object ends is unclear; {remedy}, without transparency")
     return pixels_HW

@@ -1,6 +1,6 @@
-"""What a folder of own data says before a video or a picture is opened: which sentence is about which video and which of its masks.
+"""What a folder of own data says before a video or an image is opened: which sentence is about which video and which of its masks.
 
-Faults are collected: a check lists them all, a loader refuses to start while there is one.
+Problems are collected: a check lists them all, a loader refuses to start while there is one.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class AnnotatedVideo:
 
 @dataclass(frozen=True)
 class FolderIndex:
-    """What the folder's files say, before a video or a picture is opened.
+    """What the folder's files say, before a video or an image is opened.
 
     Args:
         root: the folder.
@@ -98,7 +98,7 @@ class FolderIndex:
         videos: those that a sentence is about, by name.
         lines: sentences that can be used: each with its item.
         unused: videos that no sentence is about.
-        faults: what is wrong: place, what it is, what to do.
+        problems: what is wrong: place, what it is, what to do.
     """
 
     root: Path
@@ -106,7 +106,7 @@ class FolderIndex:
     videos: Mapping[str, FolderVideo]
     lines: tuple[tuple[Row, Item], ...]
     unused: tuple[Path, ...]
-    faults: tuple[str, ...]
+    problems: tuple[str, ...]
 
     @property
     def splits(self) -> list[str]:
@@ -140,32 +140,32 @@ def read_index(root: Path | None, split: str) -> FolderIndex:
         raise DataError(f"{folder}: has sentences.csv and sentences.json; keep one of them, so that it is clear which one counts")
     sources = _list_sources(FOLDER.require(folder / "videos"))
     sentences = read_sentences(path)
-    faults = list(sentences.faults)
+    problems = list(sentences.problems)
     about: dict[str, list[Row]] = {}
     paths: dict[str, Path] = {}
     said: dict[tuple[str, str], Row] = {}
     for row in sentences.rows:
-        with noted(faults):
+        with collect_problems(problems):
             name, paths[name] = _find_video(row, folder / "videos", sources)
             earlier = said.setdefault((name, " ".join(row.text.lower().split())), row)
             if earlier is not row:
                 place = earlier.where.removeprefix(str(path)).lstrip(": ")
                 raise DataError(f"{row.where}: the same sentence about {name!r} stands in {place}; remove one of them")
             about.setdefault(name, []).append(row)
-    faults += _one_in_the_other(about, folder)
+    problems += _one_in_the_other(about, folder)
     finder = MaskFinder(folder, {})
-    with noted(faults):
+    with collect_problems(problems):
         finder = MaskFinder.of(folder, about)
     videos: dict[str, FolderVideo] = {}
     items: dict[Row, Item] = {}
     for name, rows in about.items():
-        with noted(faults):
+        with collect_problems(problems):
             masks = finder.find(name)
             used: dict[int, None] = {}
             taken: set[str] = set()
             for place, row in enumerate(rows):
                 exp_id = row.exp_id or str(place)
-                with noted(faults):
+                with collect_problems(problems):
                     if exp_id in taken:
                         raise DataError(f"{row.where}: another sentence about {name} is called {exp_id} as well; rename one of them")
                     taken.add(exp_id)
@@ -174,20 +174,20 @@ def read_index(root: Path | None, split: str) -> FolderIndex:
                     used |= dict.fromkeys(obj_ids)
             videos[name] = FolderVideo(name, paths[name], masks, tuple(used))
     lines = tuple((row, items[row]) for row in sentences.rows if row in items)
-    return FolderIndex(folder, sentences, videos, lines, _unused(sources, paths.values()), tuple(faults))
+    return FolderIndex(folder, sentences, videos, lines, _unused(sources, paths.values()), tuple(problems))
 
 
 @contextmanager
-def noted(faults: list[str]) -> Iterator[None]:
-    """What goes wrong in the block becomes one of the faults, and the next thing is looked at."""
+def collect_problems(problems: list[str]) -> Iterator[None]:
+    """An error of the user in the block becomes one of the problems and does not stop what follows."""
     try:
         yield
     except SaymaskError as error:
-        faults.append(str(error))
+        problems.append(str(error))
 
 
 def _list_sources(videos: Path) -> dict[str, list[Path]]:
-    """Everything below a folder that can be a video, by its path without a file's suffix; pictures in a folder of frames among them."""
+    """Everything below a folder that can be a video, by its path without a file's suffix; images in a folder of frames among them."""
     try:
         paths = find_sources(f"{glob.escape(str(videos))}/**/*")
     except VideoError:
@@ -200,7 +200,7 @@ def _list_sources(videos: Path) -> dict[str, list[Path]]:
 
 
 def _unused(sources: Mapping[str, Sequence[Path]], used: Iterable[Path]) -> tuple[Path, ...]:
-    """Videos nobody speaks of. Pictures in a folder of frames are none, nor is a folder whose pictures are videos one by one."""
+    """Videos no sentence refers to. Images in a folder of frames are none, nor is a folder whose images are videos one by one."""
     taken = {place for path in used for place in (path, *path.parents)}
     paths = [path for alike in sources.values() for path in alike]
     folders = {path for path in paths if path.is_dir()}

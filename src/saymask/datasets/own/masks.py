@@ -1,12 +1,12 @@
 """Where the masks of a video of own data are, in which of four forms, and which frame each of them belongs to.
 
-Below `masks/<video>/` lies what a person has drawn or what `saymask segment` has written: a folder of black-and-white pictures per object,
+Below `masks/<video>/` lies what a person has drawn or what `saymask segment` has written: a folder of black-and-white images per object,
 label maps, a COCO file or a YouTube-VIS file; `masks.json` beside `masks/` may hold those of several videos. There must be one answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from saymask.datasets.own.images import LabelPictures, ObjectPictures, pictures_in
+from saymask.datasets.own.images import LabelImages, ObjectImages, images_in
 from saymask.datasets.own.outlines import Outlines, VideoOf, read_outlines_by_video
 from saymask.errors import DataError
 from saymask.lookup import suggest
@@ -51,8 +51,12 @@ class MaskSource(Protocol):
         """Whether it is known where the object is on this frame, or that it is not there."""
         ...
 
-    def mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
-        """One object on one frame -> bool mask_HW of the video's size; DataError for what is no mask of it."""
+    def masks(self, obj_ids: Sequence[int], frame: str, video: Video) -> np.ndarray:
+        """At least one object on one frame -> bool masks_NHW of the video's size; DataError for what is no mask of it."""
+        ...
+
+    def painted(self, frames: Iterable[str], video: Video) -> dict[int, int]:
+        """Where masks are numbers in label maps: on how many of these frames each number occurs; otherwise nothing."""
         ...
 
 
@@ -96,14 +100,14 @@ class MaskFinder:
         """Each place with masks of a video, and what reads them."""
         folder = self.root / "masks" / video_name
         files = [folder.with_name(f"{folder.name}.json"), *sorted(folder.glob("*.json"))]
-        maps = [*filter(Path.is_file, [folder.with_name(f"{folder.name}.png")]), *filter(_has_pictures, [folder, folder / "davis"])]
+        maps = [*filter(Path.is_file, [folder.with_name(f"{folder.name}.png")]), *filter(_has_images, [folder, folder / "davis"])]
         objects = [place for place in (folder, folder / "png") if _has_objects(place)]
         forms: list[tuple[Path, Callable[[], MaskSource]]] = []
         if video_name in self.shared:
             forms.append((self.root / "masks.json", partial(self.shared.__getitem__, video_name)))
         forms += [(file, partial(_only_video, file)) for file in files if file.exists()]
-        forms += [(place, partial(LabelPictures.find, place)) for place in maps]
-        forms += [(place, partial(ObjectPictures.find, place)) for place in objects]
+        forms += [(place, partial(LabelImages.find, place)) for place in maps]
+        forms += [(place, partial(ObjectImages.find, place)) for place in objects]
         return forms
 
 
@@ -155,14 +159,14 @@ def place_frames(frames: Sequence[str], video: Video, place: Path) -> dict[int, 
     return dict(sorted(found.items()))
 
 
-def _has_pictures(folder: Path) -> bool:
-    return folder.is_dir() and bool(pictures_in(folder.iterdir()))
+def _has_images(folder: Path) -> bool:
+    return folder.is_dir() and bool(images_in(folder.iterdir()))
 
 
 def _has_objects(folder: Path) -> bool:
-    """Whether there are folders of pictures in it, beside those that `saymask segment` names after its formats."""
+    """Whether there are folders of images in it, beside those that `saymask segment` names after its formats."""
     formats = {folder / "png", folder / "davis"}
-    return any(path.parent != folder and not formats & set(path.parents) for path in pictures_in(folder.rglob("*")))
+    return any(path.parent != folder and not formats & set(path.parents) for path in images_in(folder.rglob("*")))
 
 
 def _only_video(path: Path) -> MaskSource:

@@ -8,7 +8,7 @@ of it. A frame that the file lists and that has no outline of an object is one o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -64,12 +64,19 @@ class Outlines:
         """Whether the file lists this frame; without an outline on it, the object is not there."""
         return frame in self.sizes
 
-    def mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
-        """One object on one frame -> bool mask_HW.
+    def masks(self, obj_ids: Sequence[int], frame: str, video: Video) -> np.ndarray:
+        """Objects on one frame -> bool masks_NHW.
 
         Raises:
             DataError: an outline is none, or of another size.
         """
+        return np.stack([self._mask(obj_id, frame, video) for obj_id in obj_ids])
+
+    def painted(self, frames: Iterable[str], video: Video) -> dict[int, int]:
+        """Objects are outlined, nothing is painted."""
+        return {}
+
+    def _mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
         where, wanted = f"{self.where(obj_id)} on frame {frame} of {video.name}", (video.height, video.width)
         mask_HW = np.zeros(wanted, dtype=bool)
         for outline in self.by_object[obj_id].get(frame, ()):

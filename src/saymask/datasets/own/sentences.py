@@ -1,8 +1,8 @@
 """The sentences of own data: `sentences.csv`, or `sentences.json` as a list of records or in the form of `meta_expressions.json`.
 
-Whatever the file, a sentence is a `Row` with the words of its author: which video, which objects, what is said. Faults are collected, each
-with its line and what to do; a check lists them all, a loader refuses to start while there is one. A table may come from a spreadsheet,
-with a byte order mark, semicolons or tabs between its cells, empty lines, and empty cells at the end.
+Whatever the file, a sentence is a `Row` with the words of its author: which video, which objects, what is said. Problems are collected,
+each with its line and what to do; a check lists them all, a loader refuses to start while there is one. A table may come from a
+spreadsheet, with a byte order mark, semicolons or tabs between its cells, empty lines, and empty cells at the end.
 """
 
 from __future__ import annotations
@@ -57,30 +57,30 @@ class Sentences:
     Args:
         path: the file.
         rows: sentences that can be understood, in its order.
-        faults: what is wrong with the others: place, what it is, what to do.
+        problems: what is wrong with the others: place, what it is, what to do.
     """
 
     path: Path
     rows: tuple[Row, ...]
-    faults: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
 def read_sentences(path: Path) -> Sentences:
     """Read `sentences.csv` or `sentences.json`, which exists."""
-    faults: list[str] = []
+    problems: list[str] = []
     try:
-        records = _read_json_records(path) if path.suffix == ".json" else _read_table(path, faults)
+        records = _read_json_records(path) if path.suffix == ".json" else _read_table(path, problems)
     except DataError as error:
         return Sentences(path, (), (str(error),))
     rows: list[Row] = []
     for record in records:
-        found = _column_faults(record.values, record.where) + _value_faults(record)
+        found = _column_problems(record.values, record.where) + _value_problems(record)
         if not found:
             rows.append(_row(record))
-        faults += found
-    if not records and not faults:
-        faults.append(f"{path}: there are no sentences in it; write one line for each, as in docs/own-data.md")
-    return Sentences(path, tuple(rows), tuple(faults))
+        problems += found
+    if not records and not problems:
+        problems.append(f"{path}: there are no sentences in it; write one line for each, as in docs/own-data.md")
+    return Sentences(path, tuple(rows), tuple(problems))
 
 
 @dataclass(frozen=True)
@@ -97,37 +97,37 @@ def _row(record: _Record) -> Row:
     return Row(record.where, values["video"], values["objects"], values["sentence"], values.get("split", SPLITS[0]), record.exp_id)
 
 
-def _column_faults(names: Iterable[str], where: str) -> list[str]:
+def _column_problems(names: Iterable[str], where: str) -> list[str]:
     """Columns that mean nothing; if there are none, a column that is missing."""
     names = list(names)
-    faults = [
+    problems = [
         f"{where}: unknown column {name!r}; rename or remove it ({suggest(name, list(COLUMNS))})" for name in names if name not in COLUMNS
     ]
     missing = [name for name in _REQUIRED if name not in names]
-    if missing and not faults:
+    if missing and not problems:
         needed = ", ".join(_REQUIRED)
-        faults.append(f"{where}: no column {missing[0]!r}; there must be {needed} (objects may be empty: nothing matches)")
-    return faults
+        problems.append(f"{where}: no column {missing[0]!r}; there must be {needed} (objects may be empty: nothing matches)")
+    return problems
 
 
-def _value_faults(record: _Record) -> list[str]:
+def _value_problems(record: _Record) -> list[str]:
     """What is wrong with one sentence by itself."""
     where, values = record.where, record.values
-    faults = []
+    problems = []
     if values.get("video") == "":
-        faults.append(f"{where}: no video is named; write its name below videos/")
+        problems.append(f"{where}: no video is named; write its name below videos/")
     if values.get("sentence") == "":
-        faults.append(f"{where}: the sentence is empty; write what to look for, or remove the line")
+        problems.append(f"{where}: the sentence is empty; write what to look for, or remove the line")
     if values.get("split", SPLITS[0]) not in SPLITS:
-        faults.append(f"{where}: split is {values['split']!r}; write {' or '.join(SPLITS)} in every line, or remove the column")
-    return faults
+        problems.append(f"{where}: split is {values['split']!r}; write {' or '.join(SPLITS)} in every line, or remove the column")
+    return problems
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _read_table(path: Path, faults: list[str]) -> list[_Record]:
-    """Lines of a CSV file below its header; lines that cannot be understood go to `faults`.
+def _read_table(path: Path, problems: list[str]) -> list[_Record]:
+    """Lines of a CSV file below its header; lines that cannot be understood go to `problems`.
 
     Raises:
         DataError: no line can be understood: another encoding, no header, or columns that do not fit.
@@ -147,18 +147,18 @@ def _read_table(path: Path, faults: list[str]) -> list[_Record]:
                 continue
             if not header:
                 header = _header(cells, where)
-                faults += _column_faults(header, where)
-                if faults:
+                problems += _column_problems(header, where)
+                if problems:
                     break
             elif len(cells) != len(header):
-                faults.append(
+                problems.append(
                     f"{where}: {len(cells)} cells, but the header has {len(header)}; put quotation marks around a sentence that contains "
                     f"{separator!r}, and spaces between several objects"
                 )
             else:
                 records.append(_Record(where, _values(dict(zip(header, cells, strict=True)))))
     except csv.Error as error:
-        faults.append(f"{path} line {start}: not readable as a table ({error}); a quotation mark may be opened there and never closed")
+        problems.append(f"{path} line {start}: not readable as a table ({error}); a quotation mark may be opened there and never closed")
     return records
 
 

@@ -1,4 +1,4 @@
-"""Things and their parts, outlined in photographs, for training: PACO-LVIS and PASCAL-Part.
+"""Things and their parts, outlined in images, for training: PACO-LVIS and PASCAL-Part.
 
 Both are files of COCO's form (`outlines`) in which a category is called "bench:arm", the part of a thing, or "bench". A sample is one
 annotation; its sentence is "bench arm", and in training half of the time "the arm of the bench". An annotation without an outline is
@@ -16,9 +16,10 @@ import numpy as np
 
 from saymask.datasets.annotation_files import need_int
 from saymask.datasets.layout import Layout
-from saymask.datasets.outlines import PhotographReader, read_outlines
+from saymask.datasets.outlines import OutlineReader, read_outlines
+from saymask.datasets.stored import VideoFirst
 from saymask.errors import DataError
-from saymask.samples import Expression, Item, VideoFirst
+from saymask.samples import Expression, Item
 
 PACO_LVIS = Layout(
     dataset="paco-lvis",
@@ -35,7 +36,7 @@ PASCAL_PART = Layout(
 
 
 def load_paco_lvis(root: Path | None, split: str) -> VideoFirst:
-    """PACO-LVIS, for training: things of everyday life and their parts in photographs of COCO.
+    """PACO-LVIS, for training: things of everyday life and their parts in images of COCO.
 
     Raises:
         DataError: no such split, or a file that is missing or damaged.
@@ -54,8 +55,8 @@ def load_pascal_part(root: Path | None, split: str) -> VideoFirst:
     return _load(PASCAL_PART, path, PASCAL_PART.require(path.parent / "VOCdevkit" / "VOC2010" / "JPEGImages"))
 
 
-def _load(layout: Layout, path: Path, photographs: Path) -> VideoFirst:
-    """Index an annotation file; its file names are relative to `photographs`."""
+def _load(layout: Layout, path: Path, images: Path) -> VideoFirst:
+    """Index an annotation file; its file names are relative to `images`."""
     file = read_outlines(path)
     items, outlines = [], {}
     for anno_id, annotation in file.annotations.items():
@@ -69,10 +70,10 @@ def _load(layout: Layout, path: Path, photographs: Path) -> VideoFirst:
         outlines[obj_id] = annotation["segmentation"]
         tags = _thing_and_part(file.categories[category_id])
         items.append(Item(Path(file.file_names[image_id]).stem, Expression(str(obj_id), " ".join(tags.values()), (obj_id,), tags=tags)))
-    files = {Path(name).stem: photographs / name for name in file.file_names.values()}
+    files = {Path(name).stem: images / name for name in file.file_names.values()}
     outlined = {item.video_name for item in items}
     left_out = [f"{files[video_name]}: nothing in it is outlined" for video_name in files if video_name not in outlined]
-    return VideoFirst(path, items, PhotographReader(layout, path, files, outlines), left_out, reword=_reword)
+    return VideoFirst(path, items, OutlineReader(layout, path, files, outlines), layout.benchmark, left_out, reword=_reword)
 
 
 def _thing_and_part(category: str) -> dict[str, str]:

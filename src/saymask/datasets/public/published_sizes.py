@@ -1,7 +1,7 @@
 """How large the public datasets are said to be, each figure with the place that says so.
 
 Rows exist only for what a publication or the dataset's own page states; a count that is nowhere stated is None and is not compared.
-Photographs count as videos.
+Images count as videos.
 """
 
 from __future__ import annotations
@@ -55,6 +55,6 @@ PUBLISHED_SIZES: tuple[PublishedSize, ...] = (
     PublishedSize("refcoco", ("testA",), 750, 5_657, _REFCOCO),
     PublishedSize("refcoco", ("testB",), 750, 5_095, _REFCOCO),
     PublishedSize("ade20k", ("train",), 20_210, None, "github.com/CSAILVision/sceneparsing, README"),
-    PublishedSize("coco-stuff", ("train",), 118_287, None, "photographs of COCO train2017: TensorFlow Datasets, coco"),
+    PublishedSize("coco-stuff", ("train",), 118_287, None, "images of COCO train2017: TensorFlow Datasets, coco"),
     PublishedSize("youtube-vos", ("train",), 3471, None, "Seo et al., ECCV 2020 (URVOS)"),
 )

@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw
 
 from saymask.datasets.annotation_files import need, read_json
 from saymask.datasets.layout import Layout
+from saymask.datasets.stored import VideoFirst
 from saymask.errors import DataError
-from saymask.samples import Expression, Item, Sample, VideoFirst
+from saymask.samples import Benchmark, Expression, Item, Sample, in_memory, masks_by_id
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import open_image
 
@@ -27,6 +28,7 @@ REASON_SEG = Layout(
     splits=("train", "val", "test"),
     tree="{{train,val,test}/<image>.{jpg,json}, explanatory/train.json}",
     folders=(".", "ReasonSeg", "reason_seg/ReasonSeg", "reason_seg"),
+    benchmark=Benchmark(groups=("length",), templates={"videolisa-release": "videolisa-image-val"}),
 )
 
 _TARGET, _IGNORE = 1, 2
@@ -60,7 +62,8 @@ def load_reasonseg(root: Path | None, split: str) -> VideoFirst:
         tags = {"length": "long" if is_sentence else "short"}
         for place, text in enumerate(need(entry, "text", list, str(path))):
             items.append(Item(stem, Expression(str(place), str(text), (_TARGET,), is_sentence, tags)))
-    return VideoFirst(folder, items, _ImageReader(folder), left_out, reword=_Explanations.read(folder) if split == "train" else None)
+    reword = _Explanations.read(folder) if split == "train" else None
+    return VideoFirst(folder, items, _ImageReader(folder), REASON_SEG.benchmark, left_out, reword=reword)
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,10 @@ class _ImageReader:
     def __call__(self, item: Item) -> Sample:
         video = open_image(REASON_SEG.require(self.folder / f"{item.video_name}.jpg"), ReadLimits())
         path = self.folder / f"{item.video_name}.json"
-        regions_HW = _draw(_polygons(_read(path), path), video.height, video.width)
-        ignored_THW = (regions_HW == _IGNORE)[None]
-        return Sample(
-            video,
-            item.expression,
-            masks=np.isin(regions_HW, item.expression.obj_ids)[None],
-            ignore=ignored_THW if ignored_THW.any() else None,
-        )
+        regions_THW = _draw(_polygons(_read(path), path), video.height, video.width)[None]
+        ignored_THW = regions_THW == _IGNORE
+        load_ignore = in_memory(ignored_THW) if ignored_THW.any() else None
+        return Sample(video, item.expression, masks_by_id(regions_THW, item.expression.obj_ids), load_ignore)
 
 
 def _read(path: Path) -> Any:

@@ -10,10 +10,12 @@ from collections import Counter
 from pathlib import Path
 
 from saymask.datasets.annotation_files import ClipEntry, need, need_int, read_clips
-from saymask.datasets.clips import ClipReader, LabelMaps, MaskSource, NoPublicMasks
+from saymask.datasets.clips import ClipReader
 from saymask.datasets.layout import Layout
+from saymask.datasets.mask_files import LabelMaps, NoPublicMasks
+from saymask.datasets.stored import LazySamples
 from saymask.errors import DataError
-from saymask.samples import Expression, Item, LazySamples
+from saymask.samples import Benchmark, Expression, Item, Server
 
 _TREE = (
     "{meta_expressions/{train,valid}/meta_expressions.json, {train,valid}/JPEGImages/<video>/<frame>.jpg, "
@@ -24,12 +26,17 @@ REF_YOUTUBE_VOS = Layout(
     splits=("train", "valid"),
     tree=_TREE % "train",
     folders=(".", "refer_youtube_vos", "Ref-Youtube-VOS", "ref-youtube-vos", "RefVOS/refer_youtube_vos"),
+    benchmark=Benchmark(
+        templates={"videolisa-release": "videolisa-ref-ytvos"},
+        server=Server("valid", prefix="Annotations/", url="https://codalab.lisn.upsaclay.fr/competitions/3282"),
+    ),
 )
 REF_DAVIS17 = Layout(
     dataset="ref-davis17",
     splits=("train", "valid"),
     tree=_TREE % "{train,valid}",
     folders=(".", "ref-davis", "davis17", "ref-davis17", "RefVOS/ref-davis"),
+    benchmark=Benchmark(table="ref-davis", templates={"videolisa-release": "videolisa-ref-davis"}),
 )
 NUM_ANNOTATORS = 4
 """Every object of Ref-DAVIS17 is described by so many people; the published protocol scores each alone and averages."""
@@ -49,18 +56,17 @@ def load_ref_youtube_vos(root: Path | None, split: str) -> LazySamples:
     """
     meta = REF_YOUTUBE_VOS.find(root, split, f"meta_expressions/{split}/meta_expressions.json")
     folder = meta.parents[2] / split
-    if split == "valid":
-        clips = _without_test(read_clips(meta), meta)
-        masks = NoPublicMasks(REF_YOUTUBE_VOS.dataset, split)
-    else:
-        clips = read_clips(meta)
-        masks = LabelMaps(REF_YOUTUBE_VOS, REF_YOUTUBE_VOS.require(folder / "Annotations"))
+    public = not REF_YOUTUBE_VOS.benchmark.keeps_masks_of(split)
+    clips = read_clips(meta) if public else _without_test(read_clips(meta), meta)
+    label_maps = LabelMaps(REF_YOUTUBE_VOS, REF_YOUTUBE_VOS.require(folder / "Annotations")) if public else None
     items = []
     for clip in clips:
         for exp_id, entry, where in clip.expressions():
-            obj_ids = () if split == "valid" else (need_int(entry, "obj_id", where),)
+            obj_ids = (need_int(entry, "obj_id", where),) if public else ()
             items.append(Item(clip.name, Expression(exp_id, need(entry, "exp", str, where), obj_ids)))
-    return _to_samples(REF_YOUTUBE_VOS, meta, clips, items, folder, masks)
+    masks = label_maps or NoPublicMasks(REF_YOUTUBE_VOS.dataset, split)
+    reader = ClipReader(REF_YOUTUBE_VOS, REF_YOUTUBE_VOS.require(folder / "JPEGImages"), _frame_names(clips), masks)
+    return LazySamples(meta, items, reader, REF_YOUTUBE_VOS.benchmark, mask_files=label_maps)
 
 
 def load_ref_davis17(root: Path | None, split: str) -> LazySamples:
@@ -92,21 +98,13 @@ def load_ref_davis17(root: Path | None, split: str) -> LazySamples:
             )
     folder = meta.parents[2] / split
     masks = LabelMaps(REF_DAVIS17, REF_DAVIS17.require(folder / "Annotations"), void=(_DAVIS_VOID,))
-    return _to_samples(REF_DAVIS17, meta, clips, items, folder, masks, masks.load_void)
+    images = REF_DAVIS17.require(folder / "JPEGImages")
+    reader = ClipReader(REF_DAVIS17, images, _frame_names(clips), masks, masks.load_void)
+    return LazySamples(meta, items, reader, REF_DAVIS17.benchmark, mask_files=masks)
 
 
-def _to_samples(
-    layout: Layout,
-    meta: Path,
-    clips: list[ClipEntry],
-    items: list[Item],
-    folder: Path,
-    masks: MaskSource,
-    load_void: MaskSource | None = None,
-) -> LazySamples:
-    """The items with the frames of a split's folder."""
-    frame_names = {clip.name: clip.frame_names for clip in clips}
-    return LazySamples(meta, items, ClipReader(layout, layout.require(folder / "JPEGImages"), frame_names, masks, load_void))
+def _frame_names(clips: list[ClipEntry]) -> dict[str, tuple[str, ...]]:
+    return {clip.name: clip.frame_names for clip in clips}
 
 
 def _without_test(clips: list[ClipEntry], meta: Path) -> list[ClipEntry]:

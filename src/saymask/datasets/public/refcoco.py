@@ -1,6 +1,6 @@
-"""refCOCO, refCOCO+, refCOCOg and refCLEF: phrases for one thing in a photograph, of COCO or, for refCLEF, of SAIAPR TC-12.
+"""refCOCO, refCOCO+, refCOCOg and refCLEF: phrases for one thing in an image, of COCO or, for refCLEF, of SAIAPR TC-12.
 
-A dataset's folder holds the phrases as a pickle, `refs(unc).p` or `refs(umd).p`, and the outlines as `instances.json`; the photographs
+A dataset's folder holds the phrases as a pickle, `refs(unc).p` or `refs(umd).p`, and the outlines as `instances.json`; the images
 are shared. Loading a pickle can run any program hidden in it, so these are read by an unpickler that makes plain lists, dicts, texts
 and numbers, which is all that phrases need, and refuses everything else.
 """
@@ -14,28 +14,30 @@ from typing import Any, NoReturn
 
 from saymask.datasets.annotation_files import need, need_int
 from saymask.datasets.layout import Layout
-from saymask.datasets.outlines import PhotographReader, annotation_id, read_outlines
+from saymask.datasets.outlines import OutlineReader, annotation_id, read_outlines
+from saymask.datasets.stored import VideoFirst
 from saymask.errors import DataError
-from saymask.samples import Expression, Item, VideoFirst
+from saymask.samples import PLAIN, Benchmark, Expression, Item
 
 _COCO = ("images/mscoco/images/train2014", "images/train2014", "train2014", "../coco/train2014", "../coco/images/train2014")
 _SAIAPR = ("images/saiapr_tc-12", "saiapr_tc-12")
 
 
-def _layout(dataset: str, refs: str, *splits: str, photographs: str = _COCO[0]) -> Layout:
-    tree = f"{{{dataset}/{{{refs}, instances.json}}, {photographs}/<image>.jpg}}"
-    return Layout(dataset, splits, tree, folders=(".", "refer_seg", ".."))
+def _layout(dataset: str, refs: str, *splits: str, images: str = _COCO[0], benchmark: Benchmark = PLAIN) -> Layout:
+    tree = f"{{{dataset}/{{{refs}, instances.json}}, {images}/<image>.jpg}}"
+    return Layout(dataset, splits, tree, folders=(".", "refer_seg", ".."), benchmark=benchmark)
 
 
 _UNC, _UMD = "refs(unc).p", "refs(umd).p"  # who divided the phrases into splits
-REFCOCO = _layout("refcoco", _UNC, "train", "val", "testA", "testB")
-REFCOCO_PLUS = _layout("refcoco+", _UNC, "train", "val", "testA", "testB")
-REFCOCOG = _layout("refcocog", _UMD, "train", "val", "test")
-REFCLEF = _layout("refclef", _UNC, "train", "val", "testA", "testB", "testC", photographs=_SAIAPR[0])
+_ASKED = Benchmark(templates={"videolisa-release": "videolisa-image-val"})
+REFCOCO = _layout("refcoco", _UNC, "train", "val", "testA", "testB", benchmark=_ASKED)
+REFCOCO_PLUS = _layout("refcoco+", _UNC, "train", "val", "testA", "testB", benchmark=_ASKED)
+REFCOCOG = _layout("refcocog", _UMD, "train", "val", "test", benchmark=_ASKED)
+REFCLEF = _layout("refclef", _UNC, "train", "val", "testA", "testB", "testC", images=_SAIAPR[0])
 
 
 def load_refcoco(root: Path | None, split: str) -> VideoFirst:
-    """RefCOCO: short phrases for a thing in a photograph, in the authors' UNC split.
+    """RefCOCO: short phrases for a thing in an image, in the authors' UNC split.
 
     Raises:
         DataError: no such split, or a file that is missing, damaged or not what it claims to be.
@@ -62,7 +64,7 @@ def load_refcocog(root: Path | None, split: str) -> VideoFirst:
 
 
 def load_refclef(root: Path | None, split: str) -> VideoFirst:
-    """RefCLEF: phrases for a thing or a region in photographs of SAIAPR TC-12, in the UNC split.
+    """RefCLEF: phrases for a thing or a region in images of SAIAPR TC-12, in the UNC split.
 
     A phrase may belong to several tests; its split is then written as one word, such as "testAB".
 
@@ -72,8 +74,8 @@ def load_refclef(root: Path | None, split: str) -> VideoFirst:
     return _load(REFCLEF, _UNC, _SAIAPR, root, split)
 
 
-def _load(layout: Layout, refs: str, photographs: tuple[str, ...], root: Path | None, split: str) -> VideoFirst:
-    """One of them; they differ in their folder, their photographs, their splits and who made these."""
+def _load(layout: Layout, refs: str, images: tuple[str, ...], root: Path | None, split: str) -> VideoFirst:
+    """One of them; they differ in their folder, their images, their splits and who made these."""
     path = layout.find(root, split, f"{layout.dataset}/{refs}")
     file = read_outlines(layout.require(path.parent / "instances.json"))
     number_of = _numbers(file.annotations)
@@ -91,9 +93,9 @@ def _load(layout: Layout, refs: str, photographs: tuple[str, ...], root: Path | 
         for sentence in need(ref, "sentences", list, where):
             exp_id, text = str(need_int(sentence, "sent_id", where)), need(sentence, "sent", str, where)
             items.append(Item(video_name, Expression(exp_id, text, (obj_id,))))
-    directory = layout.either(path.parents[1], *photographs)
+    directory = layout.either(path.parents[1], *images)
     files = {Path(name).stem: directory / name for name in file.file_names.values()}
-    return VideoFirst(path, items, PhotographReader(layout, file.path, files, outlines))
+    return VideoFirst(path, items, OutlineReader(layout, file.path, files, outlines), layout.benchmark)
 
 
 def _is_of(ref_split: str, split: str) -> bool:

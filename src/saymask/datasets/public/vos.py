@@ -6,19 +6,21 @@ The category, with spaces for underscores, is what an expression says; its targe
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from saymask.datasets.annotation_files import need, read_json
-from saymask.datasets.clips import ClipReader, LabelMaps
+from saymask.datasets.clips import ClipReader
 from saymask.datasets.layout import Layout
-from saymask.datasets.mask_dict import MaskDict
+from saymask.datasets.mask_files import LabelMaps
 from saymask.datasets.public.ref_video import index_expressions
+from saymask.datasets.stored import LazySamples, VideoFirst
 from saymask.errors import DataError
 from saymask.records import Video
-from saymask.samples import Expression, Item, LazySamples, VideoFirst
+from saymask.samples import Expression, Item
 
 LV_VIS = Layout(
     dataset="lv-vis",
@@ -41,8 +43,7 @@ def load_lv_vis(root: Path | None, split: str) -> LazySamples:
         DataError: no such split, a file that is missing or damaged, or a duplicate id.
     """
     meta = LV_VIS.find(root, split, f"{split}/meta_expressions.json")
-    masks = MaskDict(LV_VIS.require(meta.parent / "mask_dict.json"))
-    return index_expressions(LV_VIS, meta, meta.parent / "JPEGImages", masks, reword=_category_name)
+    return index_expressions(LV_VIS, split, meta, reword=_category_name)
 
 
 def load_youtube_vos(root: Path | None, split: str) -> VideoFirst:
@@ -66,18 +67,19 @@ def load_youtube_vos(root: Path | None, split: str) -> VideoFirst:
         for category, obj_ids in obj_ids_of.items():
             items.append(Item(video_name, Expression(category, _category_name(category), tuple(obj_ids))))
     masks = _PairedLabelMaps(YOUTUBE_VOS, YOUTUBE_VOS.require(meta.parent / "Annotations"))
-    return VideoFirst(meta, items, ClipReader(YOUTUBE_VOS, YOUTUBE_VOS.require(meta.parent / "JPEGImages"), {}, masks))
+    reader = ClipReader(YOUTUBE_VOS, YOUTUBE_VOS.require(meta.parent / "JPEGImages"), {}, masks)
+    return VideoFirst(meta, items, reader, YOUTUBE_VOS.benchmark, mask_files=masks)
 
 
 @dataclass(frozen=True)
 class _PairedLabelMaps(LabelMaps):
     """Label maps of videos whose frames no file lists: a frame that is missing shows by the label map that is left over."""
 
-    def __call__(self, item: Item, video: Video) -> np.ndarray:
-        for path in sorted((self.directory / item.video_name).glob("*.png")):
+    def __call__(self, item: Item, video: Video, frame_idx: Sequence[int]) -> Iterator[np.ndarray]:
+        for path in sorted(self.place(item).glob("*.png")):
             if path.stem not in video.frame_names:
                 raise self.layout.missing(Path(video.source) / f"{path.stem}.jpg")
-        return super().__call__(item, video)
+        return super().__call__(item, video, frame_idx)
 
 
 def _category_name(category: str) -> str:

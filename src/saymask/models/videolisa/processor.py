@@ -200,7 +200,7 @@ class VideoLisaProcessor:
         if self.config.token_per_frame:
             batch["seg_index_BD"] = torch.stack([torch.from_numpy(clip.seg_index) for clip in clips])
         batch["targets"] = [torch.from_numpy(clip.masks).float() for clip in clips]
-        if self.config.aux_loss_weight and all(sample.regions is not None for sample in samples):
+        if self.config.aux_loss_weight and all(sample.load_regions for sample in samples):
             batch["regions"] = self._region_targets(samples, clips)
         return batch
 
@@ -234,7 +234,7 @@ class VideoLisaProcessor:
             dense_slots=dense_slots,
             masked_frame_idx=masked_frame_idx,
             masked_frames=sparse_frames[slots],
-            masks=sample.masks_THW[masked_frame_idx],
+            masks=sample.masks(masked_frame_idx),
             seg_index=np.searchsorted(dense_slots, slots) if self.config.token_per_frame else np.zeros_like(slots),
         )
 
@@ -245,14 +245,13 @@ class VideoLisaProcessor:
         patches, cells = (side // part for side, part in (self.config.tower_size, self.config.mask_size))
         tower_words, mask_words, target_words, coarse = [], [], [], []
         for sample, clip in zip(samples, clips, strict=True):
-            assert sample.regions is not None
-            table_RK = torch.zeros(len(sample.regions.words) + 1, num_words)
-            for region, words in enumerate(sample.regions.words, start=1):
+            table_RK = torch.zeros(len(sample.region_words) + 1, num_words)
+            for region, words in enumerate(sample.region_words, start=1):
                 for word in words:
                     table_RK[region, index[word]] = 1 / len(words)
-            ids_THW = torch.from_numpy(sample.regions.load()).long()
-            tower_words.append(_word_shares(ids_THW[clip.sparse_frame_idx], table_RK, patches))
-            mask_words.append(_word_shares(ids_THW[clip.masked_frame_idx], table_RK, cells))
+            sparse_ids_SHW, masked_ids_DHW = map(sample.regions, (clip.sparse_frame_idx, clip.masked_frame_idx))
+            tower_words.append(_word_shares(torch.from_numpy(sparse_ids_SHW).long(), table_RK, patches))
+            mask_words.append(_word_shares(torch.from_numpy(masked_ids_DHW).long(), table_RK, cells))
             masks_DHW = torch.from_numpy(clip.masks).float()
             coarse.append(torch.nn.functional.adaptive_avg_pool2d(masks_DHW, cells))
             target_words.append(_shared_words(table_RK, sample.expression.obj_ids))

@@ -20,7 +20,6 @@ from saymask.models.adapters import AdapterConfig, add_adapter, save_adapter, we
 from saymask.models.base import Segmenter
 from saymask.models.checkpoints import load_model, require_network
 from saymask.runtime import Runtime
-from saymask.samples import LazySamples
 from saymask.training.task import SAMPLE_NAMES, Task
 from saymask.training.tasks.tuning_config import DatasetConfig, TuningConfig
 
@@ -36,7 +35,7 @@ class SampleBatches(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         samples = self.mixture.samples(index, self.batch_size)
         batch = self.processor.to_batch(samples, np.random.default_rng([self.mixture.seed, index]))
-        return {**batch, SAMPLE_NAMES: [f"{sample.video.name}/{sample.expression.exp_id}" for sample in samples]}
+        return {**batch, SAMPLE_NAMES: [sample.name for sample in samples]}
 
 
 def build(config: TuningConfig) -> Task:
@@ -84,7 +83,7 @@ def open_data(data: DatasetConfig | MixtureConfig, seed: int) -> Mixture:
 
 
 def _new_words(base: Segmenter, mixture: Mixture) -> tuple[str, ...]:
-    """Words that the base has never seen, so that nobody is warned of them afterwards; what is drawn has no index to look in."""
-    indices = [member.samples.items for member in mixture.members if isinstance(member.samples, LazySamples)]
-    words = [word.lower() for items in indices for item in items for word in base.unknown_words(item.expression.text)]
+    """Words that the base has never seen, so that nobody is warned of them afterwards."""
+    texts = (text for member in mixture.members for text in member.samples.texts())
+    words = [word.lower() for text in texts for word in base.unknown_words(text)]
     return tuple(dict.fromkeys(words))
