@@ -50,8 +50,8 @@ class VideoSession:
         video: from `open_source` or `Video.from_frames`.
         segmenter: from `load_model`.
         tracker: from `load_tracker`; it replaces the model's masks by its own, tracked from the frames the model is surest of
-            (VideoLISA's post-optimisation). None: the model's own masks on every frame, or, of a family that does not segment every frame
-            itself, its default tracker on `runtime`.
+            (post-optimisation, arXiv 2409.19603). None: the model's own masks on every frame, or, of a family that does not segment every
+            frame itself, its default tracker on `runtime`.
         budget_bytes: how much memory may be taken by what is kept of the video for later queries, as much again by copies for several
             queries at a time and by what the tracker keeps; 0 keeps nothing and asks one query at a time.
         min_stability: a mask whose stability (0 ... 1, see `trackers.references`) is lower is not tracked from, if there is another.

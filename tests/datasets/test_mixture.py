@@ -8,8 +8,9 @@ import pytest
 from dataset_trees import TREES
 from squares import BLUE, RED, sample, set_of
 
-from saymask.datasets.mixture import Member, Mixture, MixtureConfig, MixtureGroup, open_mixture, videolisa_mixture
+from saymask.datasets.mixture import Member, Mixture, MixtureConfig, MixtureGroup, open_mixture
 from saymask.errors import ConfigError, DataError, UnknownName
+from saymask.recipes.videolisa_tuning import videolisa_mixture
 from saymask.toyworld.dataset import load_toyworld
 
 PAPER = videolisa_mixture()

@@ -49,7 +49,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", exists=True, file_okay=False, help="Predict nothing; score what is in this folder, whoever made it."),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Definitions: ours, or those of davis2017, visa-release, videolisa-release.")] = "saymask",
+    protocol: Annotated[str, typer.Option(help="Definitions: ours, or those of a published script (docs/evaluation.md).")] = "saymask",
     predictor: Annotated[
         Literal["session", "oracle", "empty", "first_frame_held"], typer.Option(help="session: the model; the others need none.")
     ] = "session",

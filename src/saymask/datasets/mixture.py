@@ -3,7 +3,7 @@
 Draw i is a pure function of (seed, i): a dataset by its rate, then one of its samples, as its own `draw` chooses. So any process can make
 any part of the stream, and nothing has to be remembered to go on with it.
 
-A `MixtureConfig` names groups of datasets; a group's rate is shared equally by its datasets. `videolisa_mixture` is the published one.
+A `MixtureConfig` names groups of datasets; a group's rate is shared equally by its datasets. Published ones stand in `recipes/`.
 """
 
 from __future__ import annotations
@@ -49,25 +49,6 @@ class MixtureConfig(Config):
 
     groups: dict[str, MixtureGroup]
     roots: dict[str, Path] = Field(default_factory=dict)
-
-
-def videolisa_mixture() -> MixtureConfig:
-    """The mixture VideoLISA (2409.19603) was trained on, 47 % images and 53 % videos, but for one split.
-
-    The released code also trains on a part of MeViS valid_u, on which results are reported; here that has to be asked for:
-    `saymask train RECIPE data.groups.mevis.datasets="[mevis, mevis:valid_u]"`.
-    """
-    return MixtureConfig(
-        groups={
-            "sem_seg": MixtureGroup(rate=8, datasets=("ade20k", "coco-stuff", "pascal-part", "paco-lvis")),
-            "refer_seg": MixtureGroup(rate=4, datasets=("refclef", "refcoco", "refcoco+", "refcocog")),
-            "reason_seg": MixtureGroup(rate=3, datasets=("reasonseg",)),
-            "vos": MixtureGroup(rate=4, datasets=("youtube-vos",)),
-            "ref-youtube-vos": MixtureGroup(rate=6, datasets=("ref-youtube-vos",)),
-            "mevis": MixtureGroup(rate=6, datasets=("mevis",)),
-            "ref-davis17": MixtureGroup(rate=1, datasets=("ref-davis17",)),
-        }
-    )
 
 
 @dataclass(frozen=True)

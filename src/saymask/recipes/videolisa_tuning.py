@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from saymask.datasets.mixture import videolisa_mixture
+from saymask.datasets.mixture import MixtureConfig, MixtureGroup
 from saymask.models.adapters import LoraConfig
 from saymask.training.config import OptimConfig
 from saymask.training.tasks.tuning_config import TuningConfig
+
+
+def videolisa_mixture() -> MixtureConfig:
+    """The mixture VideoLISA (2409.19603) was trained on, 47 % images and 53 % videos, but for one split.
+
+    The released code also trains on a part of MeViS valid_u, on which results are reported; here that has to be asked for:
+    `saymask train RECIPE data.groups.mevis.datasets="[mevis, mevis:valid_u]"`.
+    """
+    return MixtureConfig(
+        groups={
+            "sem_seg": MixtureGroup(rate=8, datasets=("ade20k", "coco-stuff", "pascal-part", "paco-lvis")),
+            "refer_seg": MixtureGroup(rate=4, datasets=("refclef", "refcoco", "refcoco+", "refcocog")),
+            "reason_seg": MixtureGroup(rate=3, datasets=("reasonseg",)),
+            "vos": MixtureGroup(rate=4, datasets=("youtube-vos",)),
+            "ref-youtube-vos": MixtureGroup(rate=6, datasets=("ref-youtube-vos",)),
+            "mevis": MixtureGroup(rate=6, datasets=("mevis",)),
+            "ref-davis17": MixtureGroup(rate=1, datasets=("ref-davis17",)),
+        }
+    )
 
 
 def videolisa_phi3() -> TuningConfig:

@@ -1,6 +1,6 @@
 """What the training loop is given: something to train and something to train it on.
 
-The loop knows no family. A `TrainConfig` builds a `Task`, and everything particular to VideoLISA, to XMem or to what comes next is behind
+The loop knows no family. A `TrainConfig` builds a `Task`, and everything particular to a family or a tracker is behind
 these members.
 """
 

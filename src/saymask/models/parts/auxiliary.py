@@ -21,7 +21,7 @@ AUX_PREFIX = "aux_"
 
 @dataclass(frozen=True)
 class RegionTargets:
-    """What the auxiliary losses compare with; K words (`VideoLisaConfig.region_words`).
+    """What the auxiliary losses compare with; K words (`CompositeConfig.region_words`).
 
     Args:
         tower_words_BSPK: share of each tower patch that lies on a region with the word (a region with two words gives each half).
