@@ -15,6 +15,7 @@ from squares import BLUE, RED, predicted, sample, set_of, things
 from saymask.errors import ConfigError, DataError, SaymaskError, VideoError
 from saymask.evaluation.candidates import OWN, SWAPPED, VideoAsker, swapped_questions, with_model
 from saymask.evaluation.exam import Exam
+from saymask.models.family import Family
 from saymask.records import Prediction, Video
 from saymask.samples import Benchmark, Expression, Item, LazyItems, Sample, SampleSet
 
@@ -28,8 +29,8 @@ class Session:
         self.video = video
         Session.log.append(f"open {video.name}" + (f" with {tracker.name}" if tracker else ""))
 
-    def segment(self, queries: list[str], template: str, answer: str) -> Prediction:
-        Session.log.append((answer, *queries) if template == "auto" else (answer, template, *queries))
+    def segment(self, queries: list[str], **options: str) -> Prediction:
+        Session.log.append((*options.values(), *queries))
         for words, error in {
             "too long": ConfigError("too long"),
             "unreadable": VideoError("cut off"),
@@ -51,11 +52,12 @@ def log(monkeypatch) -> list[object]:
     return Session.log
 
 
-SEGMENTER = SimpleNamespace(name="red", weights_files=())
+FAMILY = Family("red", segmenter="", options="saymask.models.videolisa.options:VideoLisaOptions")
+SEGMENTER = SimpleNamespace(name="red", weights_files=(), family=FAMILY)
 
 
 def asker(**questions: Sequence[str]) -> VideoAsker:
-    return VideoAsker(SEGMENTER, questions, "generate", SimpleNamespace(name="still"))
+    return VideoAsker(SEGMENTER, questions, SimpleNamespace(name="still"), {"answer": "generate"})
 
 
 def test_all_questions_about_a_video_are_asked_at_once_and_none_twice(log):
@@ -98,16 +100,16 @@ def test_a_model_is_asked_other_videos_questions_only_where_everything_is_outlin
     answers = with_model(SEGMENTER).predictors(Exam("squares", "test", set_of(*samples, benchmark=outlined)))
     assert list(answers) == [OWN, SWAPPED]
     assert answers[SWAPPED](samples[0]).results[0].query == "blue"
-    assert ("forced", "red", "blue") in log
+    assert ("red", "blue") in log
     assert list(with_model(SEGMENTER).predictors(Exam("squares", "test", set_of(*samples)))) == [OWN]
 
 
 def test_questions_are_worded_as_asked_for(log):
     asked = sample("a/0", "red", RED)
-    candidate = with_model(SEGMENTER, template="raw")
+    candidate = with_model(SEGMENTER, options={"template": "raw"})
     candidate.predictors(Exam("squares", "test", set_of(asked)))[OWN](asked)
-    assert candidate.template == "raw"
-    assert log[1] == ("forced", "raw", "red")
+    assert (candidate.template, candidate.answer) == ("raw", "forced")
+    assert log[1] == ("raw", "red")
 
 
 def test_a_candidate_names_its_files_with_their_hashes(tmp_path):
@@ -115,7 +117,7 @@ def test_a_candidate_names_its_files_with_their_hashes(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights.bin").write_bytes(name.encode())
     (tmp_path / "model/config.json").write_text("{}")
-    model = SimpleNamespace(name="m", weights_files=(tmp_path / "model/weights.bin",))
+    model = SimpleNamespace(name="m", family=FAMILY, weights_files=(tmp_path / "model/weights.bin",))
     tracker = SimpleNamespace(name="t", weights_files=(tmp_path / "tracker/weights.bin",))
     candidate = with_model(model, tracker)
     assert (candidate.predictor, candidate.model, candidate.tracker, candidate.answer) == ("session", "m", "t", "forced")
@@ -127,7 +129,7 @@ def test_files_that_are_called_the_same_are_told_apart(tmp_path):
     for place in ("a", "b"):
         (tmp_path / place / "toy").mkdir(parents=True)
         (tmp_path / place / "toy/weights.bin").write_bytes(place.encode())
-    model = SimpleNamespace(name="m", weights_files=(tmp_path / "a/toy/weights.bin",))
+    model = SimpleNamespace(name="m", family=FAMILY, weights_files=(tmp_path / "a/toy/weights.bin",))
     tracker = SimpleNamespace(name="t", weights_files=(tmp_path / "b/toy/weights.bin",))
     hashes = {place: hashlib.sha256(place.encode()).hexdigest() for place in "ab"}
     assert with_model(model, tracker).fingerprints() == {"toy/weights.bin": hashes["a"], "b/toy/weights.bin": hashes["b"]}

@@ -24,6 +24,7 @@ from saymask.evaluation.exam import Exam, Shard, open_exam
 from saymask.evaluation.predictors import predict_masks
 from saymask.evaluation.run import predict, score, score_rows
 from saymask.metrics.protocols import PROTOCOLS, VIDEOLISA_RELEASE
+from saymask.models.family import Family
 from saymask.records import Prediction, Video
 from saymask.samples import Benchmark, Sample
 
@@ -48,7 +49,7 @@ class ColourSession:
         self.video, self.log = video, segmenter.log
         self.log.append(f"open {video.name}")
 
-    def segment(self, queries: list[str], template: str, answer: str) -> Prediction:
+    def segment(self, queries: list[str]) -> Prediction:
         self.log.append(tuple(queries))
         if self.video.name in self.unreadable:
             raise VideoError(f"{self.video.name}: unreadable")
@@ -63,7 +64,8 @@ class ColourSession:
 @pytest.fixture
 def segmenter(monkeypatch):
     monkeypatch.setitem(sys.modules, "saymask.session", SimpleNamespace(VideoSession=ColourSession))
-    return SimpleNamespace(name="colours", log=[], weights_files=())
+    family = Family("colours", segmenter="", options="saymask.models.base:Options")
+    return SimpleNamespace(name="colours", log=[], weights_files=(), family=family)
 
 
 def but_for_the_run(folder: Path) -> dict:
