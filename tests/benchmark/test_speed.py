@@ -14,6 +14,7 @@ from saymask.benchmark.noise_video import moving_noise, write_noise_video
 from saymask.benchmark.speed import QUERIES, Measured, Run, agreement, compare, format_table, measure
 from saymask.benchmark.stopwatch import STAGES
 from saymask.errors import ConfigError, SaymaskError
+from saymask.models.family import Family
 from saymask.records import Rle
 from saymask.runtime import Runtime
 from saymask.video.reader import open_source
@@ -139,8 +140,9 @@ def test_a_number_of_queries_that_cannot_be_asked(source, count):
 
 
 def test_a_model_of_another_family(source, monkeypatch):
-    monkeypatch.setattr(speed, "load_model", lambda *args: SimpleNamespace())
-    with pytest.raises(ConfigError, match="model 'other' is not a VideoLISA model"):
+    family = Family("colour", segmenter="", options="")
+    monkeypatch.setattr(speed, "load_model", lambda *args: SimpleNamespace(family=family))
+    with pytest.raises(ConfigError, match="model 'other': there is no published script of family 'colour'"):
         measure(Run(source, "other", Runtime("cpu")))
 
 

@@ -83,17 +83,26 @@ class Segmenter:
         self.clock.now += len(arguments[0])
         return arguments[0].upper()
 
-    encode_vision = encode_image = decode = work
+    encode_image = decode = work
 
-    def reason(self, view, queries, template, answer):
-        return view.encode_vision(queries) + answer
+    def reason(self, view, queries, options):
+        return view.recall_frames("tokens", range(len(queries)), lambda frames: self.work(queries)) + options
+
+
+class View:
+    """Encodes whatever it is asked for."""
+
+    video = "a video"
+
+    def recall_frames(self, key, frame_idx, encode):
+        return encode(frame_idx)
 
 
 def test_every_call_is_passed_on_and_timed(clock):
     stopwatch = Stopwatch(torch.device("cpu"))
     timed = TimedSegmenter(Segmenter(clock), stopwatch)
     assert timed.name == "letters"
-    assert timed.reason(timed, "abc", answer="!") == "ABC!"
+    assert timed.reason(View(), "abc", "!") == "ABC!"
     assert timed.encode_image("abcd") == "ABCD"
     assert timed.decode("abcde", range(5), None, ()) == "ABCDE"
     clock.now += 7.0  # the session makes masks of what was decoded ...

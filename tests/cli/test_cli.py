@@ -16,6 +16,7 @@ from saymask import lookup
 from saymask.cli.main import app
 from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError, VideoError
+from saymask.models.family import Family
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
 
 
@@ -30,6 +31,7 @@ class Stage:
 
 
 class FakeSegmenter:
+    family = Family("toy", segmenter="", options="saymask.models.videolisa.options:VideoLisaOptions")
     name = "toy"
     weights_files = ()
 
@@ -46,7 +48,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     stage = Stage()
 
     class FakeSession:
-        def __init__(self, video, segmenter, tracker=None, min_stability=None):
+        def __init__(self, video, segmenter, tracker=None, min_stability=None, runtime=None):
             self.video = video
             if tracker:
                 stage.calls.append(("track", tracker.name, min_stability))
@@ -57,8 +59,8 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         def __exit__(self, *_):
             stage.calls.append(("closed", self.video.name))
 
-        def segment(self, queries, template, answer, progress):
-            stage.calls.append(("segment", self.video.name, list(queries), template, answer))
+        def segment(self, queries, progress, **options):
+            stage.calls.append(("segment", self.video.name, list(queries), options))
             stage.during_segment(self.video)
             progress(1, 1)
             return half_found(self.video, queries)
@@ -146,7 +148,7 @@ def test_segment_asks_all_queries_at_once_and_says_what_it_found_and_wrote(stage
     assert result.exit_code == 0
     assert stage.calls == [
         ("load", "toy", "cpu", "float32"),
-        ("segment", "clip", ["the red fish", "the lorry"], "auto", "forced"),
+        ("segment", "clip", ["the red fish", "the lorry"], {}),
         ("closed", "clip"),
     ]
     assert result.stdout.splitlines() == [
@@ -163,7 +165,7 @@ def test_segment_asks_all_queries_at_once_and_says_what_it_found_and_wrote(stage
 def test_segment_passes_the_template_and_names_the_image_as_one_frame(stage):
     make_image(Path("photo.png"))
     result = saymask("segment", "photo.png", "fish", "--template", "raw", "--format", "png")
-    assert stage.calls[1] == ("segment", "photo", ["fish"], "raw", "forced")
+    assert stage.calls[1] == ("segment", "photo", ["fish"], {"template": "raw"})
     assert result.stdout.splitlines()[0] == '"fish": mask on 1 of 1 frame'
 
 
@@ -370,7 +372,6 @@ def test_bad_input_gets_one_line_before_a_model_is_loaded(stage, monkeypatch, ar
     ("args", "hint"),
     [
         (["segment", "clip"], "Missing argument 'QUERY'"),
-        (["segment", "clip", "fish", "--template", "wild"], "unknown template 'wild'; known: auto, raw, videolisa-chat"),
         (["segment", "clip", "fish", "--max-frames", "0"], "--max-frames': Input should be greater than or equal to 1"),
         (["segmnt", "clip", "fish"], "Did you mean 'segment'"),
         (["eval", "toyworld", "--limit", "-3"], "--limit': Input should be greater than or equal to 1"),
@@ -495,12 +496,27 @@ def test_help_lists_the_commands_and_version_is_the_packages():
     assert saymask("--version").stdout == "saymask 0.1.0\n"
 
 
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        (["--template", "wild"], "template = 'wild': value error, unknown template; known: auto, raw, videolisa-chat"),
+        (["--set", "temlate=raw"], "unknown key 'temlate'; did you mean 'template'?"),
+        (["--set", "template"], "override 'template' is not of the form key=value"),
+    ],
+)
+def test_an_option_that_the_model_does_not_know(stage, option, hint):
+    make_frames(Path("clip"))
+    result = saymask("segment", "clip", "fish", *option)
+    assert (result.exit_code, [call[0] for call in stage.calls]) == (2, ["load"])
+    assert hint in result.stderr
+
+
 def test_list_shows_every_name_with_a_description_that_fits_the_terminal(monkeypatch):
     monkeypatch.setitem(lookup.TABLES, "later", {"still": "saymask.lookup:resolve"})
     lines = saymask("list").stdout.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == ["models", "trackers", "datasets", "recipes", "formats", "laters"]
     shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ")}
-    assert set(shown) == {name for table in lookup.TABLES.values() for name in table}
+    assert set(shown) == {name for kind in lookup.kinds() for name in lookup.table(kind)}
     assert [name for name in lookup.WRITERS if len(shown[name]) > 100] == []
     assert shown["toy"] == "The model in this package, trained by this repository on drawn scenes."
 
@@ -537,7 +553,7 @@ def test_doctor_outlives_what_keeps_models_from_loading(stage):
 
 
 def test_doctor_looks_at_the_models_that_are_in_the_package_and_misses_them_if_there_are_none(stage, monkeypatch, tmp_path):
-    monkeypatch.setitem(lookup.MODELS, "large", "elsewhere:load_large")
+    monkeypatch.setitem(lookup.families()["videolisa"].models, "large", "elsewhere:load_large")
     lines = saymask("doctor").stdout.splitlines()
     assert [line.split()[2] for line in lines if line.startswith("ok   model ") and "loads" in line] == ["toy"]
     (tmp_path / "weights").rename(tmp_path / "gone")

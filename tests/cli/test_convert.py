@@ -54,12 +54,12 @@ def test_dtype_and_vision_tower(release, tmp_path):
 def test_a_model_and_its_adapter_are_merged(tmp_path):
     toy = load_model("toy", Runtime("cpu", "float32"))
     files = toy.weights_files
-    add_adapter(toy.model, ("lora", "prompt_projector"), LoraConfig())
+    add_adapter(toy.family, toy.model, ("lora", "prompt_projector"), LoraConfig())
     with torch.no_grad():
         for parameter in toy.model.parameters():
             parameter.add_(0.1 * parameter.requires_grad)
     config = AdapterConfig(base="toy", base_sha256=weights_digest(files), parts=("lora", "prompt_projector"))
-    save_adapter(toy.model, config, tmp_path / "adapter")
+    save_adapter(toy.family, toy.model, config, tmp_path / "adapter")
     result = run(f"toy+{tmp_path / 'adapter'}", tmp_path / "merged", "--dtype", "float32")
     assert result.exit_code == 0, result.output
     merged, expected = load_file(tmp_path / "merged" / "model.safetensors"), load_model("toy", Runtime("cpu", "float32")).model.state_dict()

@@ -10,6 +10,7 @@ from transformers import BitsAndBytesConfig
 from saymask.errors import ConfigError
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.placement import language_quantisation
+from saymask.models.videolisa.options import VideoLisaOptions
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
@@ -26,8 +27,8 @@ def prompts(folder, device_map, answer="forced"):
     frames_THWC = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
     with VideoSession(Video.from_frames(frames_THWC), segmenter) as session:
         session.segment("the red fish")
-        answers = segmenter.reason(session, ["the red fish", "the blue key"], answer=answer)
-    return segmenter, torch.cat([reply.prompts_NKC for reply in answers])
+        answers = segmenter.reason(session, ["the red fish", "the blue key"], VideoLisaOptions(answer=answer))
+    return segmenter, torch.stack([obj.prompt_KC for reply in answers for obj in reply.objects])
 
 
 @pytest.mark.parametrize("device_map", ["auto", {"layers.1": "disk"}, {"layers.0": "disk", "layers.1": "cpu"}], ids=str)

@@ -39,6 +39,14 @@ def test_frames_lie_in_few_blocks():
     assert [int(cache.get(i)[0][-1]) for i in range(8)] == list(range(8))
 
 
+def test_a_kept_tensor_has_the_layout_of_the_one_that_was_offered():
+    features = torch.randn(2, 4, 3, 5).to(memory_format=torch.channels_last)
+    cache = FeatureCache(ByteBudget(10_000))
+    cache.offer(0, features)
+    assert cache.get(0)[0].stride() == features.stride()
+    assert torch.equal(cache.get(0)[0], features)
+
+
 def test_of_a_long_video_the_first_frames_are_kept():
     cache = FeatureCache(ByteBudget(2**20))
     for i in range(MAX_FRAMES + 3):

@@ -29,8 +29,8 @@ def test_the_cross_entropy_counts_all_pixels_then_fewer_then_the_hardest():
             "overrides: optim.lr = 'fast': input should be a valid number, unable to parse string as a number",
         ),
         (videolisa_toy, "steps", "override 'steps' is not of the form key=value"),
-        (videolisa_toy, "num_supervised=0", "overrides: num_supervised = 0: input should be greater than or equal to 1"),
-        (videolisa_toy, "kind=xmem_toy", "overrides: kind = 'xmem_toy': input should be 'videolisa_toy'"),
+        (videolisa_toy, "num_supervised=0", "unknown key 'num_supervised'; did you mean 'processor.num_supervised'?"),
+        (videolisa_toy, "kind=xmem_toy", "overrides: kind = 'xmem_toy': input should be 'questions'"),
         (xmem_toy, "data.num_frame=3", "unknown key 'data.num_frame'; did you mean 'data.num_frames'?"),
         (
             xmem_toy,

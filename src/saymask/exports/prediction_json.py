@@ -26,7 +26,7 @@ VERSION = 1
 
 
 def write_json(prediction: Prediction, directory: Path) -> Path:
-    """Everything that was found, prediction.json: texts, notes, masks, scores; `Prediction.load` reads it back."""
+    """Everything that was found, prediction.json; `Prediction.load` reads it back."""
     video = prediction.video
     content = {
         "saymask": VERSION,

@@ -60,15 +60,16 @@ class FeatureCache:
         self._used_bytes = 0
 
     def _keep(self, place: int, tensor: Tensor) -> Tensor:
-        """Copy a tensor into the next free row of its block."""
-        block_of = (place, tensor.shape, tensor.dtype, tensor.device)
+        """Copy a tensor into the next free row of its block, in its own memory layout: a hit must equal a miss bit for bit."""
+        strides = torch.empty_like(tensor, device="meta").stride()
+        block_of = (place, tensor.shape, strides, tensor.dtype, tensor.device)
         block, row = self._blocks.get(block_of, (tensor.new_empty(0), 0))
         if row == len(block):
             num_rows = max(1, min(BLOCK_BYTES, self.budget.limit) // max(1, tensor.nbytes))
-            block, row = torch.empty(num_rows, *tensor.shape, dtype=tensor.dtype, device=tensor.device), 0
+            block, row = torch.empty(num_rows, tensor.numel(), dtype=tensor.dtype, device=tensor.device), 0
         self._blocks[block_of] = block, row + 1
         with torch.inference_mode():  # the block may have been made in it
-            return block[row].copy_(tensor)
+            return block[row].as_strided(tensor.shape, strides).copy_(tensor)
 
 
 class Recallable(Protocol):

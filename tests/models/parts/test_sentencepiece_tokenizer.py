@@ -211,7 +211,7 @@ def test_a_damaged_model_is_named(model, tmp_path, damage):
 @pytest.mark.parametrize("file", ["tokenizer.model", "tokenizer_config.json"])
 def test_an_absent_file_is_named(model, tmp_path, file):
     (write(tmp_path, model) / file).unlink()
-    with pytest.raises(CheckpointError, match=f"^{re.escape(f'{tmp_path}: no {file};')}"):
+    with pytest.raises(CheckpointError, match=rf"^{re.escape(str(tmp_path))}.*{re.escape(file)}"):
         SentencePieceTokenizer.from_folder(tmp_path)
 
 

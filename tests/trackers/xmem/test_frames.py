@@ -117,7 +117,7 @@ def test_a_second_walk_uses_what_the_budget_kept(network, monkeypatch):
     frames = EncodedFrames(network, video, budget_bytes=2**30)
     calls = encoded(frames, monkeypatch)
     first = list(frames.walk([4, 1]))
-    assert frames._cache.used_bytes == 2 * sum(tensor.nbytes for tensor in (first[0].image_13HW, *vars(first[0].key).values()))
+    assert frames._cache.budget.used == 2 * sum(tensor.nbytes for tensor in (first[0].image_13HW, *vars(first[0].key).values()))
     again = list(frames.walk(range(6)))
     assert len(calls) == 6
     assert reads == [[4, 1], [0, 2, 3, 5]]
@@ -130,7 +130,7 @@ def test_a_full_budget_keeps_the_first_frames(network, monkeypatch):
     video, _ = recording(5)
     size = EncodedFrames(network, video, budget_bytes=2**30)
     next(size.walk([0]))
-    frames = EncodedFrames(network, video, budget_bytes=2 * size._cache.used_bytes)
+    frames = EncodedFrames(network, video, budget_bytes=2 * size._cache.budget.used)
     calls = encoded(frames, monkeypatch)
     list(frames.walk(range(5)))
     list(frames.walk(range(5)))
