@@ -66,10 +66,11 @@ def test_ytvis(prediction: Prediction, masks_NTHW: np.ndarray, tmp_path: Path) -
     absent = content["annotations"][0]
     assert (absent["segmentations"][1], absent["bboxes"][1], absent["areas"][1]) == (None, None, None)
     for obj_idx, annotation in enumerate(content["annotations"]):
-        for index, segmentation in enumerate(annotation["segmentations"]):
+        frames = zip(annotation["segmentations"], annotation["areas"], masks_NTHW[obj_idx], strict=True)
+        for segmentation, area, true_HW in frames:
             mask_HW = np.zeros((HEIGHT, WIDTH), bool) if segmentation is None else coco_mask.decode(segmentation).astype(bool)
-            np.testing.assert_array_equal(mask_HW, masks_NTHW[obj_idx, index])
-            assert annotation["areas"][index] == (mask_HW.sum() or None)
+            np.testing.assert_array_equal(mask_HW, true_HW)
+            assert area == (mask_HW.sum() or None)
 
 
 def test_npz_unpacks_as_its_docstring_says(prediction: Prediction, masks_NTHW: np.ndarray, tmp_path: Path) -> None:

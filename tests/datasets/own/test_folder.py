@@ -85,7 +85,9 @@ def test_a_sample_has_the_annotated_frames_alone_with_their_own_pictures_and_tim
     write_mp4(tmp_path / "videos" / "clip.mp4", 6)
     write_masks(tmp_path / "masks" / "clip" / "fish", {"4": block(1, 4), "00002": block(1, 2)})
     write_sentences(tmp_path, ("clip", "fish", "the fish"), ("clip", "", "a bird"))
-    for sample in load_folder_dataset(tmp_path, "train"):
+    samples = list(load_folder_dataset(tmp_path, "train"))
+    assert [sample.expression.text for sample in samples] == ["the fish", "a bird"]
+    for sample in samples:
         assert sample.video.frame_names == ("00002", "00004")
         assert sample.video.timestamps_T.tolist() == [0, 0.25] and sample.video.duration == pytest.approx(4 / 8)
         greys = sample.video.frames([1, 0]).mean(axis=(1, 2, 3))

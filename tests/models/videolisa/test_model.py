@@ -48,6 +48,29 @@ def test_the_state_that_predicts_seg_is_read(segmenter):
     assert torch.allclose(model.seg_hidden(torch.tensor([changed]), hidden_changed, spliced_changed)[0], read, atol=1e-6)
 
 
+@torch.no_grad()
+def test_the_debug_models_masks_are_neither_noise_nor_all_alike(segmenter):
+    """What tests of equal masks rest on: logits far from 0, pixels of both kinds on every frame, and masks that follow frame and query."""
+    model, processor = segmenter.model, segmenter.processor
+    frames_THWC = np.random.default_rng(0).integers(0, 256, (6, 36, 48, 3), dtype=np.uint8)
+    chosen = processor.choose_frames(6)
+    tokens_1SPE = model.visual(processor.tower_pixels(frames_THWC[chosen.sparse_frame_idx]))[None]
+    ids_BI = processor.to_inputs(["the red fish", "the blue key"])
+    visual_BVE = model.lay_out(tokens_1SPE, torch.from_numpy(chosen.dense_slots)[None]).expand(2, -1, -1)
+    prompts_NC = model.prompt_projector(model.seg_hidden(ids_BI, *model.hidden_states(ids_BI, visual_BVE))[0])
+    pixels_TChw, geometry = processor.mask_pixels(frames_THWC)
+    logits_TNHW = geometry.undo(
+        model.mask_head.decode(model.mask_head.encode(pixels_TChw), prompts_NC[None, :, None].expand(6, -1, -1, -1))
+    )
+    assert 0.1 < logits_TNHW.abs().mean() < 10
+    assert (logits_TNHW.abs() < 1e-3).float().mean() < 0.01
+    masks_TNHW = logits_TNHW > 0
+    share_TN = masks_TNHW.float().mean((2, 3))
+    assert share_TN.min() > 0.001 and share_TN.max() < 0.999
+    assert (masks_TNHW[:, 0] != masks_TNHW[:, 1]).float().mean() > 0.02
+    assert (masks_TNHW[0] != masks_TNHW[1]).float().mean() > 0.02
+
+
 def test_right_padding_changes_nothing(segmenter):
     model, processor = segmenter.model, segmenter.processor
     both = processor.to_inputs(["the red fish", "Where is the apple, the one that nobody has ever seen before?"])

@@ -63,7 +63,7 @@ class Differences(dict[str, float]):
         self[kind] = max(self.get(kind, 0), difference)
 
     def too_large(self) -> dict[str, float]:
-        return {kind: difference for kind, difference in self.items() if difference > TOLERANCES[kind]}
+        return {kind: difference for kind, difference in self.items() if not difference <= TOLERANCES[kind]}
 
     def add_prob(self, prob_KHW: np.ndarray, arrays: GoldenArrays, t: int) -> None:
         K = len(prob_KHW)

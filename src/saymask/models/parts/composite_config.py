@@ -74,16 +74,22 @@ class CompositeConfig(PreTrainedConfig):
 
 
 def debug_parts(**text: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The smallest text, vision and mask configurations that exercise every part; a forward pass takes milliseconds on a CPU."""
+    """The smallest text, vision and mask configurations that exercise every part; a forward pass takes milliseconds on a CPU.
+
+    Weights start wide: so narrow a network with the usual 0.02 gives mask logits of 1e-5, the same for every query, whose signs are
+    rounding errors. These are of order 1, and frames and queries get masks of their own.
+    """
     numbers = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 400}
+    numbers |= {"initializer_range": 0.15}
     tokens = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 4}
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     vision |= {"image_size": 16, "patch_size": 8}
     mask_vision = {"hidden_size": 16, "output_channels": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32}
-    mask_vision |= {"patch_size": 8, "window_size": 0, "global_attn_indexes": [], "num_pos_feats": 8, "initializer_range": 0.02}
+    mask_vision |= {"patch_size": 8, "window_size": 0, "global_attn_indexes": [], "num_pos_feats": 8, "initializer_range": 0.2}
     mask = {
         "vision_config": mask_vision,
         "prompt_encoder_config": {"hidden_size": 16, "image_size": 32, "patch_size": 8, "mask_input_channels": 4},
         "mask_decoder_config": {"hidden_size": 16, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 8},
+        "initializer_range": 0.5,
     }
     return {"model_type": "phi3", **numbers, **tokens, **text}, vision, mask
