@@ -103,6 +103,7 @@ class Decoder:
         self._frames: Iterator[VideoFrame] = iter(())
         self._next_idx = 0  # the shown frame that the decoder yields next
         self._shape_HWC: tuple[int, ...] = ()  # of the first frame decoded; every other one must have it
+        self._turned: tuple[int, bytes | None] | None = None  # rotation in degrees, and the display matrix that says it
         self._failure = ""  # why decoding cannot go on after the frames that are left in the decoder
 
     def read(self, frame_idx: Sequence[int]) -> np.ndarray:
@@ -213,8 +214,19 @@ class Decoder:
             frame_HWC = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
         except FFmpegError as error:
             raise self._damaged(index, f"{frame.format.name} cannot be converted: {error.strerror}") from None
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        return frame_HWC if matrix is None else _as_displayed(frame_HWC, bytes(matrix))
+        matrix = self._display_matrix(frame)
+        return frame_HWC if matrix is None else _as_displayed(frame_HWC, matrix)
+
+    def _display_matrix(self, frame: VideoFrame) -> bytes | None:
+        """How a frame is to be turned, if at all; asked for only where it can have changed.
+
+        PyAV's frame and its side data refer to each other: a frame that was asked for them waits in memory for the cycle collector, and
+        in a long video, or one of large frames, these are gigabytes.
+        """
+        if self._turned is None or frame.rotation != self._turned[0]:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+            self._turned = frame.rotation, None if matrix is None else bytes(matrix)
+        return self._turned[1]
 
     def _damaged(self, index: int, reason: str) -> VideoError:
         return VideoError(
