@@ -47,11 +47,19 @@ def evaluate(
     ] = None,
     score_only: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Predict nothing; score the predictions in this folder, also those of other software."),
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Predict nothing; score this folder's predictions, also those of other software.",
+        ),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Definitions of the scores: ours, or those of a published script (docs/evaluation.md).")] = "saymask",
+    protocol: Annotated[
+        str, typer.Option(help="How scores are defined: by us, or as in a published script (docs/evaluation.md).")
+    ] = "saymask",
     predictor: Annotated[
-        Literal["session", "oracle", "empty", "first_frame_held"], typer.Option(help="session: the model; the others are baselines without one.")
+        Literal["session", "oracle", "empty", "first_frame_held"],
+        typer.Option(help="session: the model; the others: baselines without one."),
     ] = "session",
     answer: AnswerOption = None,
     template: TemplateOption = None,

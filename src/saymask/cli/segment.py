@@ -44,7 +44,9 @@ ModelOption = Annotated[
 ]
 AnswerOption = Annotated[
     Literal["forced", "generate"] | None,
-    typer.Option(help="forced: always segment; generate: the model writes its answer, perhaps that there is none. The model's default if not given."),
+    typer.Option(
+        help="forced: always segment; generate: the model writes its answer, perhaps a refusal; the model's default if not given."
+    ),
 ]
 TemplateOption = Annotated[
     str | None,
