@@ -30,8 +30,8 @@ def bench(
         str | None, typer.Option(metavar="HxW", help=f"Size of the drawn video; {TOY_SIZE} for the toy model, else {SIZE}, if not given.")
     ] = None,
     queries: Annotated[str, typer.Option(help="Numbers of queries to measure with, comma-separated.")] = "1,16",
-    stages_only: Annotated[bool, typer.Option("--stages-only", help="Without the naive structure.")] = False,
-    repeat: Annotated[int, typer.Option(min=1, help="Answer so often; the median counts.")] = 1,
+    stages_only: Annotated[bool, typer.Option("--stages-only", help="Without the published script's structure.")] = False,
+    repeat: Annotated[int, typer.Option(min=1, help="Repeat each measurement N times and take the median.")] = 1,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write the JSON here instead of printing it.")] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,

@@ -12,7 +12,7 @@ from saymask.cli.output import progress_bar, say
 SHOWN_PROBLEMS = 20
 """Of one split; what goes wrong in one video often does in hundreds."""
 
-app = typer.Typer(help="Look after datasets.", no_args_is_help=True)
+app = typer.Typer(help="Check datasets.", no_args_is_help=True)
 
 
 @app.callback()
@@ -26,8 +26,8 @@ def check(
     root: Annotated[
         Path | None, typer.Argument(metavar="ROOT", help="Its folder; from the environment or the settings file if not given.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Only this part; all that the dataset has if not given.")] = None,
-    all_masks: Annotated[bool, typer.Option("--all-masks", help="Read every frame and mask, not those of some videos.")] = False,
+    split: Annotated[str | None, typer.Option(help="Only this split; all of them if not given.")] = None,
+    all_masks: Annotated[bool, typer.Option("--all-masks", help="Read every frame and mask, not only those of some videos.")] = False,
 ) -> None:
     """Find what is missing, damaged or in the wrong place; exits with 1 if anything is."""
     from saymask.datasets.doctor import check_dataset

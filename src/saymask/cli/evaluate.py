@@ -39,19 +39,27 @@ def evaluate(
         typer.Option(metavar="DIR", help="The dataset's folder; from the environment or the settings file if not given."),
     ] = None,
     split: Annotated[str, typer.Option(help="Which part of the dataset.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; saymask-out/eval-<dataset>-<split> if not given.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the predictions that are in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the predictions in the output folder.")] = False,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Predict only this part of the videos; give all parts the same output folder.")
     ] = None,
     score_only: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Predict nothing; score what is in this folder, whoever made it."),
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Predict nothing; score this folder's predictions, also those of other software.",
+        ),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Definitions: ours, or those of a published script (docs/evaluation.md).")] = "saymask",
+    protocol: Annotated[
+        str, typer.Option(help="How scores are defined: by us, or as in a published script (docs/evaluation.md).")
+    ] = "saymask",
     predictor: Annotated[
-        Literal["session", "oracle", "empty", "first_frame_held"], typer.Option(help="session: the model; the others need none.")
+        Literal["session", "oracle", "empty", "first_frame_held"],
+        typer.Option(help="session: the model; the others: baselines without one."),
     ] = "session",
     answer: AnswerOption = None,
     template: TemplateOption = None,
@@ -62,7 +70,7 @@ def evaluate(
     tracker: TrackerOption = None,
     tracker_weights: TrackerWeightsOption = None,
 ) -> None:
-    """Measure J, F and J&F and what else the dataset asks for; writes predictions and results.json."""
+    """Measure J, F, J&F and the dataset's own scores; writes predictions and results.json."""
     from saymask.evaluation.exam import Shard, open_exam
     from saymask.evaluation.run import is_evaluation, predict, results_name, score
     from saymask.metrics.protocols import protocol_named

@@ -44,15 +44,17 @@ ModelOption = Annotated[
 ]
 AnswerOption = Annotated[
     Literal["forced", "generate"] | None,
-    typer.Option(help="forced: always segment; generate: let the model answer, perhaps that there is none; the model's way if not given."),
+    typer.Option(
+        help="forced: always segment; generate: the model writes its answer, perhaps a refusal; the model's default if not given."
+    ),
 ]
 TemplateOption = Annotated[
     str | None,
-    typer.Option(help="auto: phrase the query as in training; raw: as it is; or a template of the model (docs/models.md)."),
+    typer.Option(help="How the query is worded: auto, or another template of the model (docs/models.md)."),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A further option of the model (docs/models.md); may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Any option of the model (docs/models.md); may be repeated."),
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the best one present if not given.")]
 DtypeOption = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the checkpoint's own if not given.")]
@@ -64,7 +66,7 @@ VisionTowerOption = Annotated[
 
 TrackerOption = Annotated[
     str | None,
-    typer.Option("-t", "--tracker", help="A tracker of `saymask list`: masks are tracked from the frames the model is surest of."),
+    typer.Option("-t", "--tracker", help="A tracker of `saymask list`: masks are tracked from the frames that the model trusts most."),
 ]
 TrackerWeightsOption = Annotated[
     Path | None,
@@ -90,7 +92,7 @@ def segment(
     tracker: TrackerOption = None,
     tracker_weights: TrackerWeightsOption = None,
     min_stability: Annotated[
-        float, typer.Option(min=0, max=1, help="With -t: do not track from masks less stable than this.")
+        float, typer.Option(min=0, max=1, help="With -t: do not track from masks that are less stable (docs/trackers.md).")
     ] = MIN_STABILITY,
     max_frames: Annotated[int, typer.Option(min=1, help="Refuse longer videos.")] = ReadLimits.max_frames,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger frames.")] = ReadLimits.max_pixels,

@@ -1,4 +1,4 @@
-"""`saymask submission DATASET PREDICTIONS -o FILE.zip`: what a benchmark's server wants."""
+"""`saymask submission DATASET PREDICTIONS -o FILE.zip`: the zip file that a benchmark's server scores."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in this folder from its last checkpoint.")] = False,
     device: DeviceOption = None,
 ) -> None:
-    """Train a model; a run that was stopped goes on with --resume.
+    """Train a model; --resume continues a run that was stopped.
 
     Your own data (docs/own-data.md): saymask data check folder DIR, then saymask train finetune data.root=DIR.
     """
