@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from saymask.errors import ConfigError
-from saymask.models.base import Answer, Made, MaskLogits, PromptDecoder, Segmenter
+from saymask.models.base import Answer, Made, PromptDecoder, Segmenter
+from saymask.models.run_lengths import Found, encode_masks, threshold
 from saymask.records import FrameResult, Masklet, Prediction, QueryResult, Rle, Video, check_queries
 from saymask.runtime import Runtime
 from saymask.storage.feature_cache import ByteBudget, FeatureCache, RecalledCache, chunks
@@ -35,12 +36,8 @@ CHUNK_FRAMES = 8
 CHUNK_BYTES = 64 * 2**20
 """A chunk is at most so many frames and, unless one frame is larger, so many bytes of pixels."""
 CHUNKS_AHEAD = 2
-MASK_BYTES = 64 * 2**20
-"""How much full-size logits of several masks may take at a time."""
 BUDGET_BYTES = 512 * 2**20
 Progress = Callable[[int, int], None]
-Found = list[tuple[Rle, float]]
-"""Mask and score of some objects on one frame."""
 
 
 class VideoSession:
@@ -294,7 +291,7 @@ class VideoSession:
         parts = []
         for group in (group for tracks in of_answers for group in with_same_references(tracks)):
             frames = propagate_group(self.tracker, self.video, group, self._tracker_features)
-            walk = ((frame.frame_idx, _encode_masks(frame.masks_NHW, frame.scores_N)) for frame in frames)
+            walk = ((frame.frame_idx, encode_masks(frame.masks_NHW, frame.scores_N)) for frame in frames)
             parts.append(([place_of[id(track)] for track in group], walk))
         for step in self._merged(parts, len(tracked)):
             self._require_open()
@@ -328,7 +325,7 @@ class VideoSession:
             yield from self._empty(0)
             return
         for frame_idx, features_TChw in self._feature_chunks():
-            found = _threshold(self._decoder.decode(features_TChw, frame_idx, self.video, answers))
+            found = threshold(self._decoder.decode(features_TChw, frame_idx, self.video, answers))
             yield from zip(frame_idx, found, strict=True)
 
     def _empty(self, num_objects: int) -> Iterator[tuple[int, Found]]:
@@ -438,25 +435,3 @@ def _encode(
     for index, features in fresh.items():
         cache.offer(index, features)
     return fresh
-
-
-@torch.inference_mode()
-def _threshold(logits: MaskLogits) -> list[Found]:
-    """Masks and scores of a chunk, per frame; the score is the mean probability of the predicted pixels, 0 if there are none."""
-    num_frames, num_objects = logits.lowres_TNhw.shape[:2]
-    height, width = logits.geometry.original_size
-    flat = MaskLogits(logits.lowres_TNhw.flatten(0, 1)[:, None], logits.geometry)
-    found: Found = []
-    for part in chunks(range(num_frames * num_objects), max(1, MASK_BYTES // (4 * height * width))):
-        logits_MHW = flat.full_size(slice(part[0], part[-1] + 1))[:, 0]
-        masks_MHW = logits_MHW > 0
-        prob_M = logits_MHW.sigmoid_().mul_(masks_MHW).flatten(1).sum(1) / masks_MHW.flatten(1).sum(1).clamp(min=1)
-        del logits_MHW
-        found += _encode_masks(masks_MHW, prob_M)
-    return [found[start : start + num_objects] for start in range(0, len(found), num_objects)]
-
-
-def _encode_masks(masks_NHW: Tensor, scores_N: Tensor) -> Found:
-    """Bool masks -> run lengths, with their scores, in one transfer from the device."""
-    masks_NWH = masks_NHW.transpose(1, 2).contiguous().cpu().numpy()
-    return list(zip(Rle.encode_all(masks_NWH), scores_N.tolist(), strict=True))
