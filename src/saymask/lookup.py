@@ -15,6 +15,7 @@ from saymask.errors import UnknownName
 
 FAMILIES: dict[str, str] = {
     "videolisa": "saymask.models.videolisa:FAMILY",
+    "grounded": "saymask.models.grounded:FAMILY",
 }
 """Method families: a folder in `models/` whose `__init__` holds the descriptor, a `Family`. The names of models are in there."""
 TRACKERS: dict[str, str] = {

@@ -192,12 +192,16 @@ class Masklet:
 
 @dataclass(frozen=True)
 class QueryResult:
-    """What one query found: the model's text, one masklet per object, and notes (chosen frames, votes, scores)."""
+    """What one query found: the model's text, one masklet per object, and notes (chosen frames, votes, scores).
+
+    `files` (name -> content) lie beside the result when it is saved, such as a trace of how it was found; they do not come back by `load`.
+    """
 
     query: str
     text: str
     masklets: tuple[Masklet, ...]
     notes: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         obj_ids = [masklet.obj_id for masklet in self.masklets]

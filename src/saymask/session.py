@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self, cast
@@ -76,6 +75,7 @@ class VideoSession:
         frame_bytes = video.height * video.width * 3
         self._chunk_frames = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // frame_bytes))
         self._chunks_ahead = min(CHUNKS_AHEAD, CHUNKS_AHEAD * CHUNK_BYTES // (self._chunk_frames * frame_bytes))
+        self._of_trackers: dict[int, tuple[Tracker, Any]] = {}
         self._decode_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saymask-decode")
         self._in_use = Lock()
         self._closed = False
@@ -96,7 +96,7 @@ class VideoSession:
             cache.clear()
         self._last = None
         self._masklets = []
-        self.__dict__.pop("_tracker_features", None)
+        self._of_trackers.clear()
 
     # -- VideoView ----------------------------------------------------------------------------------------------------------------
 
@@ -119,6 +119,12 @@ class VideoSession:
     def recall(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What a family made of this video before, or makes now; what was asked for longest ago makes room in the budget."""
         return cast(Made, self._recalled.recall(key, make))
+
+    def tracker_features(self, tracker: Tracker) -> Any:
+        """What a tracker keeps of this video's frames from one propagation to the next."""
+        if id(tracker) not in self._of_trackers:
+            self._of_trackers[id(tracker)] = (tracker, tracker.features(self.video, self.budget_bytes))
+        return self._of_trackers[id(tracker)][1]
 
     # -- asking -------------------------------------------------------------------------------------------------------------------
 
@@ -193,13 +199,15 @@ class VideoSession:
                 frame.
         """
         with self._exclusively():
-            if self.tracker is None:
+            if self._refiner is None:
                 raise ConfigError("refine needs a tracker; open the video with one, e.g. open_video(path, tracker='xmem++')")
             if self._last is None or not self._masklets:
                 raise ConfigError("nothing to refine yet; call segment first")
             call, place = self._last, self._last.place(query)
             if not 1 <= obj_id <= len(call.tracks[place]):
                 raise ConfigError(f"object {obj_id} does not exist; the query has {len(call.tracks[place])}, numbered from 1")
+            if self.tracker is None and not any(track.references for tracks in call.tracks for track in tracks):
+                self._find_references(call)  # until now the family's own tracks were shown
             old = call.tracks[place][obj_id - 1]
             mask = torch.from_numpy(np.ascontiguousarray(mask_HW, dtype=bool))
             dropped = {i: reason for i, reason in old.dropped.items() if i != frame_idx}
@@ -252,7 +260,7 @@ class VideoSession:
             if self.tracker:
                 notes |= {"tracker": self.tracker.name, "reference_frames": sorted({i for track in tracks for i in track.references})}
                 notes |= {"tracking": list(self._tracking_remarks(tracks))}
-            results.append(QueryResult(query, answer.text, tuple(masklets), notes))
+            results.append(QueryResult(query, answer.text, tuple(masklets), notes, answer.files))
         return Prediction(self.video, tuple(results))
 
     # -- masks on every frame -----------------------------------------------------------------------------------------------------
@@ -260,7 +268,8 @@ class VideoSession:
     def _walk(self, call: _Call) -> Iterator[tuple[int, Found]]:
         """Masks of all objects, each frame once."""
         if self.tracker is None:
-            yield from self._decoded(call.answers, len(call.objects))
+            parts = self._own(call, range(len(call.objects)))
+            yield from self._merged(parts, len(call.objects)) if parts else self._empty(0)
             return
         self._find_references(call)
         tracks = [track for of_answer in call.tracks for track in of_answer]
@@ -269,9 +278,22 @@ class VideoSession:
         parts = [(tracked, self._tracked(call.tracks))] if tracked else []
         if own and self.segmenter.family.default_tracker:
             parts.append((own, self._empty(len(own))))
-        elif own:
-            parts.append((own, self._decoded(call.only(own), len(own))))
+        else:
+            parts += self._own(call, own)
         yield from self._merged(parts, len(tracks)) if parts else self._empty(0)
+
+    def _own(self, call: _Call, places: Sequence[int]) -> list[tuple[Sequence[int], Iterator[tuple[int, Found]]]]:
+        """Walks over the model's own masks of these of the call's objects: those it has tracked itself, and those to be decoded."""
+        objects = [obj for answer in call.answers for obj in answer.objects]
+        given = [place for place in places if objects[place].track_T]
+        decoded = [place for place in places if not objects[place].track_T]
+        parts: list[tuple[Sequence[int], Iterator[tuple[int, Found]]]] = []
+        if given:
+            tracks = [objects[place].track_T for place in given]
+            parts.append((given, ((t, [track_T[t] for track_T in tracks]) for t in range(self.video.num_frames))))
+        if decoded:
+            parts.append((decoded, self._decoded(call.only(decoded), len(decoded))))
+        return parts
 
     def _merged(self, parts: Sequence[tuple[Sequence[int], Iterator[tuple[int, Found]]]], num_objects: int) -> Iterator[tuple[int, Found]]:
         """Several walks over different objects as one: a frame is given when all of them have found it."""
@@ -285,12 +307,13 @@ class VideoSession:
 
     def _tracked(self, of_answers: Sequence[Sequence[ObjectTrack]]) -> Iterator[tuple[int, Found]]:
         """Masks of all frames for the objects with references, in order; objects of different answers are tracked apart, side by side."""
-        assert self.tracker is not None
+        tracker = self._refiner
+        assert tracker is not None
         tracked = [track for tracks in of_answers for track in tracks if track.references]
         place_of = {id(track): place for place, track in enumerate(tracked)}
         parts = []
         for group in (group for tracks in of_answers for group in with_same_references(tracks)):
-            frames = propagate_group(self.tracker, self.video, group, self._tracker_features)
+            frames = propagate_group(tracker, self.video, group, self.tracker_features(tracker))
             walk = ((frame.frame_idx, encode_masks(frame.masks_NHW, frame.scores_N)) for frame in frames)
             parts.append(([place_of[id(track)] for track in group], walk))
         for step in self._merged(parts, len(tracked)):
@@ -334,14 +357,14 @@ class VideoSession:
         return ((frame_idx, [nowhere] * num_objects) for frame_idx in range(self.video.num_frames))
 
     @property
+    def _refiner(self) -> Tracker | None:
+        """What `refine` tracks with: the session's tracker, or that of a family which tracks for itself."""
+        return self.tracker or getattr(self.segmenter, "tracker", None)
+
+    @property
     def _decoder(self) -> PromptDecoder:
         """The model as a mask decoder; asked for only where its family has one."""
         return cast(PromptDecoder, self.segmenter)
-
-    @cached_property
-    def _tracker_features(self) -> Any:
-        """What the tracker keeps of this video's frames."""
-        return self.tracker.features(self.video, self.budget_bytes) if self.tracker else None
 
     def _feature_chunks(self) -> Iterator[tuple[Sequence[int], Tensor]]:
         """Features of the whole video in order, the decode thread a few chunks in front, as far as their pixels are small enough."""

@@ -23,7 +23,7 @@ from torch import Tensor
 from saymask.config import Config
 from saymask.lookup import suggest
 from saymask.models.family import Family
-from saymask.records import Video
+from saymask.records import Rle, Video
 from saymask.runtime import Runtime
 from saymask.video.transforms import Geometry
 
@@ -60,6 +60,7 @@ class ObjectAnswer:
         frame_prompts: prompt tokens made for one frame each; how they join the common prompt is the family's to say, in `decode`.
         reference_masks: frame index -> bool mask_HW at video size that the family has already (detectors, agents).
         reference_frames: frames whose decoded masks a tracker may trust.
+        track_T: mask and score (0 ... 1) of every frame, of a family that tracks for itself; empty = it does not.
     """
 
     phrase: str = ""
@@ -68,6 +69,7 @@ class ObjectAnswer:
     frame_prompts: Mapping[int, Tensor] = field(default_factory=dict)
     reference_masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     reference_frames: tuple[int, ...] = ()
+    track_T: tuple[tuple[Rle, float], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,13 @@ class Answer:
         text: the answer as text.
         objects: one per object found; none = "not in this video".
         notes: votes, scores, chosen frames, cost: shown in the result. Plain JSON values.
+        files: name -> content of what is to lie beside the saved result, such as a trace of how the answer was found.
     """
 
     text: str
     objects: tuple[ObjectAnswer, ...]
     notes: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,10 @@ class VideoView(Protocol):
         """What was made for this key before, if it was kept, else make it: something about this video that no query changes."""
         ...
 
+    def tracker_features(self, tracker: Any) -> Any:
+        """What a tracker keeps of this video's frames between its propagations; see `Tracker.features`."""
+        ...
+
 
 class Segmenter(Protocol):
     """A loaded model of a family, ready to answer."""
@@ -171,6 +179,13 @@ class PromptDecoder(Protocol):
     def decode(self, features_TChw: Tensor, frame_idx: Sequence[int], video: Video, answers: Sequence[Answer]) -> MaskLogits:
         """Masks of all answers' objects (in order) on the frames `frame_idx`, whose features are given; never looks at other frames."""
         ...
+
+
+class SelfTracking(Protocol):
+    """What a family that tracks for itself has beside `Segmenter`."""
+
+    tracker: Any
+    """A `Tracker`; the session refines with it where the user names none."""
 
 
 TOWER_OPTION = "--vision-tower DIR (in Python: vision_tower=DIR)"

@@ -35,7 +35,8 @@ def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_
     """Load a model by name, from a folder (ours or in the released layout) or from a repository of the hub, and place it.
 
     Args:
-        name_or_path: a name of `saymask list`, a folder, a repository `owner/name`, or one of these and an adapter: "toy+path/to/adapter".
+        name_or_path: a name of `saymask list`, a folder, a repository `owner/name`, or one of these and an adapter: "toy+path/to/adapter";
+            of a family whose parts can be chosen, "<family>:PARTS".
         runtime: device and dtype; without one the best device present and the checkpoint's own dtype.
         vision_tower: for released weights, the folder of their CLIP tower if it is not beside them.
 
@@ -49,6 +50,11 @@ def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_
     models = table("model")
     if name in models and tower is None:
         return resolve(name, "model")(runtime)
+    family, colon, spec = name.partition(":")
+    if colon and family in families() and families()[family].open_spec:
+        if tower is not None:
+            raise ConfigError(f"{TOWER_OPTION} goes with a folder or repository of released weights; {name!r} is neither")
+        return families()[family].load("open_spec")(spec, runtime)
     if is_adapter(folder):
         raise ConfigError(f"{folder}: an adapter, which needs its base model; give both: -m {read_adapter(folder).base}+{folder}")
     if "+" in name and not folder.exists():

@@ -13,6 +13,34 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What one has to know of a model to choose it.
+
+    Args:
+        understands: what can be asked, with an example.
+        licence: of its weights.
+        repos: repositories of the hub that it is read from -> bytes to download; empty for a model in the package.
+        parameters: how many numbers its weights are.
+        preference: the largest one on this disk is what `-m auto` takes for natural video; 0 = never.
+        drawn_tag: the container tag ("comment") of the drawn videos that it is made for.
+        gate: what has to be done before the hub hands it out; empty = nothing.
+    """
+
+    understands: str
+    licence: str
+    repos: Mapping[str, int] = field(default_factory=dict)
+    parameters: int = 0
+    preference: int = 0
+    drawn_tag: str = ""
+    gate: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """What has to be downloaded."""
+        return sum(self.repos.values())
+
+
+@dataclass(frozen=True)
 class Family:
     """One method family.
 
@@ -23,6 +51,8 @@ class Family:
         models: names a user can type -> "module:function", a function of the `Runtime` that loads that model.
         model_type: what `config.json` says in our own layout; empty for a family that has none.
         config, model, processor: the network's classes, of a family that has our layout.
+        open_spec: "module:function" for names "<family>:SPEC", whose parts a user chooses: a function of SPEC and the `Runtime`.
+        choices: name of a model -> what one has to know to choose it (`saymask list`, `-m auto`, `saymask fetch`).
         release: "module:attribute" of the `base.Release` that reads the layout its authors published, if there is one.
         start_point: "module:function" that puts published parts together as an untrained model (`saymask convert --mask-model`).
         default_tracker: the tracker used where the user names none; None = the family segments every frame itself.
@@ -39,6 +69,8 @@ class Family:
     config: str = ""
     model: str = ""
     processor: str = ""
+    open_spec: str = ""
+    choices: Mapping[str, Choice] = field(default_factory=dict)
     release: str = ""
     start_point: str = ""
     default_tracker: str | None = None

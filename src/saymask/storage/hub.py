@@ -22,6 +22,10 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 """What a repository of the hub is called: owner/name."""
 
 
+_SETTINGS = (".json", ".model", ".txt", ".jinja")
+"""Endings of the files of settings, tokenizers and chat templates."""
+
+
 @dataclass(frozen=True)
 class HubRepo:
     """A repository of the hub.
@@ -50,7 +54,7 @@ class HubRepo:
         siblings = HfApi().model_info(self.repo_id, files_metadata=True).siblings or []
         sizes = {sibling.rfilename: sibling.size or 0 for sibling in siblings if "/" not in sibling.rfilename}
         weights = [name for name in sizes if name.endswith(".safetensors")] or [name for name in sizes if name.endswith(".bin")]
-        return {name: sizes[name] for name in sizes if name in weights or name.endswith((".json", ".model"))}
+        return {name: sizes[name] for name in sizes if name in weights or name.endswith(_SETTINGS)}
 
 
 def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
@@ -74,6 +78,24 @@ def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
         except (OSError, HTTPError, HFValidationError) as error:
             raise CheckpointError("\n".join([*_unreachable(absent, error), way_without])) from None
     return [folder for folder in folders.values() if folder is not None]
+
+
+def find_folder(name: str, what: str, typical_bytes: int | None = None) -> Path:
+    """A folder as it is, a repository `owner/name` from the hub or its cache.
+
+    Args:
+        name: as the user gave it.
+        what: what it is a folder of, for messages: "a detector".
+        typical_bytes: what to expect when the hub cannot be asked.
+
+    Raises:
+        CheckpointError: neither a folder nor the name of a repository, or the hub cannot be reached.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    if Path(name).exists() or not HUB_ID.fullmatch(name):
+        raise CheckpointError(f"{name}: no such folder; give a folder of {what}, or a repository owner/name of {HUB}")
+    return fetch([HubRepo(name, typical_bytes)], f"with a copy of it on disk: give its folder as {what}")[0]
 
 
 def fetch_config(repo_id: str) -> Path:

@@ -21,6 +21,8 @@ from saymask.video.transforms import stretched
 
 READ_TOGETHER = 8
 """Frames read at a time: backwards, a video decoder would otherwise start from the keyframe again for every frame."""
+_BOX_START, _BOX_END = 2, 3
+"""The library's labels of points that are the corners of a box."""
 
 
 class FrameFeatures(Sam2VideoInferenceCache):
@@ -93,6 +95,15 @@ class StreamedSession(Sam2VideoInferenceSession):
             self.add_mask_inputs(self.obj_id_to_idx(obj_id), frame_idx, (resized >= 0.5).float())
         self.obj_with_new_inputs = present
         return bool(present)
+
+    def prompt_boxes(self, frame_idx: int, boxes_N4: Tensor) -> None:
+        """Give the next step on a frame a box (x0 y0 x1 y1 in pixels of the video) for each object."""
+        scale_2 = torch.tensor([self._image_size / self._video.width, self._image_size / self._video.height])
+        corners = {"point_labels": torch.tensor([[[_BOX_START, _BOX_END]]], dtype=torch.int32)}
+        for obj_id, box_22 in enumerate(boxes_N4.cpu().float().reshape(-1, 2, 2)):
+            point_inputs = {"point_coords": (box_22 * scale_2)[None, None], **corners}
+            self.add_point_inputs(self.obj_id_to_idx(obj_id), frame_idx, point_inputs)
+        self.obj_with_new_inputs = list(range(len(boxes_N4)))
 
     def forget(self, *near: int) -> None:
         """After a step, drop what no later one reads; of the tracked frames all but those within the memory's reach of `near` frames."""

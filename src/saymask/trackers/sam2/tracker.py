@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
-from transformers import Sam2VideoConfig, Sam2VideoModel
+from transformers import Sam2VideoModel
 
 from saymask.errors import CheckpointError
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
-from saymask.storage.strict import quiet_transformers, raise_unless_exact
-from saymask.storage.weight_files import read_json, weight_files
+from saymask.storage.strict import load_published
+from saymask.storage.weight_files import weight_files
 from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references, exclusive_masks
 from saymask.trackers.sam2.session import FrameFeatures, StreamedSession
 
@@ -61,16 +58,34 @@ class Sam2Tracker:
             near = (frame_idx,) if backwards else (frame_idx, start)
             session.forget(*near)
             logits_NHW = output.pred_masks[torch.tensor(output.object_ids).argsort(), 0].float()
-            yield _frame_masks(frame_idx, logits_NHW, (video.height, video.width))
+            logits_NHW = _full_size(logits_NHW, (video.height, video.width))
+            yield _scored(frame_idx, logits_NHW, exclusive_masks(logits_NHW, above=0.0))
+
+    def masks_in_boxes(self, video: Video, frame_idx: int, boxes_N4: Tensor, features: FrameFeatures | None = None) -> FrameMasks:
+        """The object in each box of one frame; unlike tracked masks, these may overlap.
+
+        Args:
+            video: the video.
+            frame_idx: which frame.
+            boxes_N4: x0 y0 x1 y1 in pixels; at least one.
+            features: from `features`; the frame need not be encoded again for tracking.
+        """
+        session = StreamedSession(self.model, video, features or self.features(video, budget_bytes=0))
+        session.prompt_boxes(frame_idx, boxes_N4)
+        logits_NHW = _full_size(self.model(session, frame_idx=frame_idx).pred_masks[:, 0].float(), (video.height, video.width))
+        return _scored(frame_idx, logits_NHW, logits_NHW > 0)
 
     def notice(self, video: Video) -> str | None:
         return None
 
 
-def _frame_masks(frame_idx: int, logits_NHW: Tensor, size: tuple[int, int]) -> FrameMasks:
-    """Bring the model's logits to the video's size, where they are compared."""
-    logits_NHW = functional.interpolate(logits_NHW[None], size=size, mode="bilinear", align_corners=False)[0]
-    masks_NHW = exclusive_masks(logits_NHW, above=0.0)
+def _full_size(logits_NHW: Tensor, size: tuple[int, int]) -> Tensor:
+    """The model's logits at the video's size, where they are compared."""
+    return functional.interpolate(logits_NHW[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def _scored(frame_idx: int, logits_NHW: Tensor, masks_NHW: Tensor) -> FrameMasks:
+    """Masks with the mean probability of their pixels."""
     sums_N = (logits_NHW.sigmoid() * masks_NHW).flatten(1).sum(1)
     return FrameMasks(frame_idx, masks_NHW, sums_N / masks_NHW.flatten(1).sum(1).clamp(min=1))
 
@@ -86,23 +101,7 @@ def load_sam2(runtime: Runtime, weights: str | Path | None) -> Sam2Tracker:
         CheckpointError: no such folder, not a SAM 2 video model, tensors that do not fit, or a hub that cannot be reached.
     """
     folder = _folder(str(weights or SAM2_REPO))
-    model_type = read_json(folder / "config.json").get("model_type")
-    wanted = Sam2VideoConfig.model_type
-    if model_type != wanted:
-        raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is not {wanted!r}; give a copy of {HUB}/{SAM2_REPO}")
-    files = weight_files(folder)
-    with quiet_transformers():
-        try:
-            loaded: Any = Sam2VideoModel.from_pretrained(
-                folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
-            )
-        except SafetensorError as error:
-            raise CheckpointError(f"{folder}: the weights are damaged or cut off ({error}); copy the folder again") from None
-        except (TypeError, ValueError, StrictDataclassError) as error:
-            raise CheckpointError(f"{folder}/config.json: no model can be built from it ({error}); copy the folder again") from None
-    model, info = loaded
-    raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    return Sam2Tracker(model.to(runtime.torch_device), tuple(files))
+    return Sam2Tracker(load_published(Sam2VideoModel, folder, runtime, f"give a copy of {HUB}/{SAM2_REPO}"), tuple(weight_files(folder)))
 
 
 def _folder(weights: str) -> Path:
