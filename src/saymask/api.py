@@ -8,6 +8,7 @@ from typing import Any
 
 from saymask.models import checkpoints
 from saymask.models.base import Segmenter
+from saymask.models.choice import AUTO, ModelForEach
 from saymask.records import Prediction
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
@@ -58,7 +59,7 @@ def load_tracker(name: str, device: str | None = None, dtype: str | None = None,
 
 def open_video(
     source: str | Path,
-    model: str | Path | Segmenter = "toy",
+    model: str | Path | Segmenter = AUTO,
     tracker: str | Tracker | None = None,
     device: str | None = None,
     dtype: str | None = None,
@@ -68,7 +69,7 @@ def open_video(
 
     Args:
         source: a file or a folder of frames.
-        model: a name of `saymask list`, a model folder, or a loaded model.
+        model: a name of `saymask list`, a model folder, or a loaded model; "auto" = the right one on this disk (`models.choice`).
         tracker: a name of `saymask list`, or a loaded tracker; None = the model's own masks, or its family's default tracker.
         device, dtype: as for `load_model`.
         limits: refuse longer videos or larger frames.
@@ -78,13 +79,13 @@ def open_video(
     """
     video = open_source(source, limits)
     runtime = Runtime.choose(device, dtype)
-    segmenter = checkpoints.load_model(model, runtime) if isinstance(model, str | Path) else model
+    segmenter = ModelForEach(model, runtime).for_video(video) if isinstance(model, str | Path) else model
     if isinstance(tracker, str):
         tracker = loading.load_tracker(tracker, runtime)
     return VideoSession(video, segmenter, tracker, runtime=runtime)
 
 
-def segment(source: str | Path, queries: str | Sequence[str], model: str | Path | Segmenter = "toy", **options: Any) -> Prediction:
+def segment(source: str | Path, queries: str | Sequence[str], model: str | Path | Segmenter = AUTO, **options: Any) -> Prediction:
     """Open, ask, close: masks on every frame for one query or several; options as for `VideoSession.segment`."""
     with open_video(source, model) as session:
         return session.segment(queries, **options)

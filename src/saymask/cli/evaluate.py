@@ -25,6 +25,7 @@ from saymask.cli.segment import (
     model_options,
 )
 from saymask.errors import ConfigError
+from saymask.models.choice import AUTO, choose
 from saymask.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of `saymask list`.")],
-    model: ModelOption = "toy",
+    model: ModelOption = AUTO,
     root: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The dataset's folder; from the environment or the settings file if not given."),
@@ -94,6 +95,9 @@ def evaluate(
     else:
         runtime = Runtime.choose(device, dtype)
         wording = template or exam.samples.benchmark.templates.get(rules.name)
+        if predictor == "session" and model == AUTO:
+            model = choose(exam.samples[0].video)
+            note(f"model {model} (chosen for this dataset; name another with -m)")
         candidate = _candidate(predictor, model, (wording, answer, settings), runtime, vision_tower, tracker, tracker_weights)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,6 +21,7 @@ import saymask
 from saymask.cli.output import say
 from saymask.errors import SaymaskError
 from saymask.lookup import kinds, table
+from saymask.models.choice import choices, is_on_disk
 from saymask.runtime import DTYPES, Runtime
 
 if TYPE_CHECKING:
@@ -35,7 +38,15 @@ def list_names() -> None:
     for kind, names in tables.items():
         say(f"{kind}s")
         for name, target in names.items():
-            say(f"  {name:<{width}} {describe(target)}")
+            say(f"  {name:<{width}} {describe(target)}{_where(name) if kind == 'model' else ''}")
+
+
+def _where(name: str) -> str:
+    """Whether a model that is read from the hub is on this disk."""
+    choice = choices().get(name)
+    if choice is None or not choice.repos:
+        return ""
+    return " [on this disk]" if is_on_disk(choice) else f" [saymask fetch {name}]"
 
 
 def describe(target: str) -> str:
@@ -62,7 +73,7 @@ class Finding:
 def doctor() -> None:
     """Check Python, torch, the device, the video library, disk space and the bundled weights."""
     ill = 0
-    for check in (_python, _torch, _torchvision, _video_library, _disk_space, _bundled_weights):
+    for check in (_python, _torch, _torchvision, _speed, _video_library, _disk_space, _bundled_weights):
         for finding in check():
             say(f"{'ok ' if finding.remedy is None else 'BAD'}  {finding.subject:<14} {finding.found}")
             if finding.remedy is not None:
@@ -101,6 +112,46 @@ def _multiplies(device: torch.device, dtype: torch.dtype) -> bool:
         return float((ones @ ones).float().sum()) == 512.0
     except (RuntimeError, TypeError, NotImplementedError):
         return False
+
+
+def _speed() -> Iterator[Finding]:
+    """What can be computed here in what time: a measured matrix product, memory, and what each model needs of it."""
+    import torch
+
+    runtime = Runtime.choose()
+    gflops = _matrix_product_gflops(runtime.torch_device)
+    yield Finding("speed", f"{gflops:.0f} GFLOP/s in float32 (measured: products of {_SIDE} x {_SIDE} matrices on {runtime.device})")
+    memory = torch.cuda.mem_get_info()[1] if runtime.torch_device.type == "cuda" else _main_memory()
+    yield Finding("memory", f"{memory / _GIB:.1f} GiB" if memory else "size unknown")
+    for name, choice in choices().items():
+        if choice.parameters and choice.repos:
+            needed = 4 * choice.parameters
+            fits = "" if not memory or needed < memory else ", more than there is: use --dtype bfloat16 or another device"
+            yield Finding(f"{name}", f"{choice.parameters / 1e6:.0f} M parameters, {needed / _GIB:.1f} GiB in float32{fits}")
+
+
+_SIDE = 1024
+
+
+def _matrix_product_gflops(device: torch.device) -> float:
+    """Billions of operations a second: the best of a few products."""
+    import torch
+
+    square = torch.rand(_SIDE, _SIDE, device=device)
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        float((square @ square)[0, 0])  # reading a value waits for the device
+        seconds.append(time.perf_counter() - start)
+    return 2 * _SIDE**3 / min(seconds) / 1e9
+
+
+def _main_memory() -> int:
+    """Bytes of the machine's memory; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
 
 
 def _torchvision() -> Iterator[Finding]:

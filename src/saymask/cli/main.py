@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 import saymask
-from saymask.cli import bench, convert, data, demo, evaluate, inspect, report, segment, submission, train
+from saymask.cli import bench, convert, data, demo, evaluate, fetch, inspect, report, segment, submission, train
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 
@@ -69,6 +69,7 @@ def _options(
 
 app.command("segment")(segment.segment)
 app.command("demo")(demo.demo)
+app.command("fetch")(fetch.fetch)
 app.command("list")(inspect.list_names)
 app.command("doctor")(inspect.doctor)
 app.command("train")(train.train)

@@ -13,6 +13,7 @@ from saymask import records
 from saymask.cli.output import first_free, free_folder, note, output_folder, progress_bar, report_error, say, shown
 from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
+from saymask.models.choice import AUTO, ModelForEach
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
@@ -39,7 +40,8 @@ ModelOption = Annotated[
         "-m",
         "--model",
         callback=_check_model,
-        help="A name of `saymask list`, a folder of weights, or a hub repository; with an adapter: MODEL+FOLDER.",
+        help="A name of `saymask list`, a folder of weights, or a hub repository; with an adapter: MODEL+FOLDER; "
+        "auto: the right one on this disk.",
     ),
 ]
 AnswerOption = Annotated[
@@ -77,7 +79,7 @@ TrackerWeightsOption = Annotated[
 def segment(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, an image, a folder of frames or of videos, or a quoted glob.")],
     queries: Annotated[list[str], typer.Argument(metavar="QUERY", help='What to look for: "the red fish".', show_default=False)],
-    model: ModelOption = "toy",
+    model: ModelOption = AUTO,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="Output folder; with several sources one folder in it for each. saymask-out/<name> if not given."),
@@ -102,7 +104,6 @@ def segment(
         raise ConfigError("SOURCE is empty; give a video, an image or a folder")
     _check_queries(queries)
     names = _parse_formats(formats)
-    from saymask.models.checkpoints import load_model
     from saymask.session import VideoSession
     from saymask.video.reader import find_sources, open_source
 
@@ -112,15 +113,20 @@ def segment(
     first_free(only_folder or (out or OUT) / paths[0].absolute().stem)  # before a model is loaded for nothing
     runtime = Runtime.choose(device, dtype)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
-    segmenter = load_model(model, runtime, vision_tower)
-    options = model_options(segmenter, template, answer, settings)
-    _warn_unknown_words(segmenter, queries)
+    models = ModelForEach(model, runtime, vision_tower)
+    if model != AUTO:
+        model_options(models.for_video(None), template, answer, settings)  # before a video is opened for nothing
     notices: set[str] = set()
     failed = 0
     for path in paths:
         try:
             with _disk_trouble_named(path):
                 video = open_source(path, limits)
+                segmenter = models.for_video(video)
+                options = model_options(segmenter, template, answer, settings)
+                if model == AUTO:
+                    _note_once(f"model {segmenter.name} (chosen for this video; name another with -m)", notices)
+                _note_once(_unknown_words(segmenter, queries), notices)
                 for part in (segmenter, chosen_tracker):
                     _note_once(part.notice(video) if part else None, notices)
                 with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability, runtime=runtime) as session:
@@ -253,8 +259,7 @@ def _parse_formats(formats: str) -> list[str]:
     return names
 
 
-def _warn_unknown_words(segmenter: Segmenter, queries: Sequence[str]) -> None:
-    """Name the words that the model has never seen."""
+def _unknown_words(segmenter: Segmenter, queries: Sequence[str]) -> str | None:
+    """A warning that names the words that the model has never seen."""
     words = dict.fromkeys(word for query in queries for word in segmenter.unknown_words(query))
-    if words:
-        note(f"warning: {segmenter.name} was never trained on: {', '.join(words)}")
+    return f"warning: {segmenter.name} was never trained on: {', '.join(words)}" if words else None

@@ -24,6 +24,7 @@ class Choice:
         preference: the largest one on this disk is what `-m auto` takes for natural video; 0 = never.
         drawn_tag: the container tag ("comment") of the drawn videos that it is made for.
         gate: what has to be done before the hub hands it out; empty = nothing.
+        how: what to type, of a choice that is not fetched by its name.
     """
 
     understands: str
@@ -33,6 +34,7 @@ class Choice:
     preference: int = 0
     drawn_tag: str = ""
     gate: str = ""
+    how: str = ""
 
     @property
     def nbytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,26 @@ def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
         except (OSError, HTTPError, HFValidationError) as error:
             raise CheckpointError("\n".join([*_unreachable(absent, error), way_without])) from None
     return [folder for folder in folders.values() if folder is not None]
+
+
+def check(repo: HubRepo, folder: Path) -> int:
+    """Compare a downloaded copy with the hub's digests; returns how many files were compared.
+
+    Raises:
+        CheckpointError: a file differs, or the hub cannot be asked.
+    """
+    try:
+        siblings = HfApi().model_info(repo.repo_id, files_metadata=True).siblings or []
+    except (OSError, HTTPError, HFValidationError) as error:
+        raise CheckpointError("\n".join(_unreachable([repo], error))) from None
+    digests = {sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs}
+    present = {name: digest for name, digest in digests.items() if (folder / name).is_file()}
+    for name, digest in present.items():
+        with (folder / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != digest:
+            raise CheckpointError(f"{folder / name}: sha256 {found}, the hub has {digest}; delete the file and fetch it again")
+    return len(present)
 
 
 def find_folder(name: str, what: str, typical_bytes: int | None = None) -> Path:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from saymask.errors import CheckpointError
 from saymask.storage.json_files import read_json_object
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MAX_SETTINGS_BYTES = 2**26  # the index of a model in hundreds of shards has a few megabytes
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -51,6 +52,8 @@ def read_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
     Raises:
         CheckpointError: the file is damaged, or holds something else than tensors.
     """
+    import torch  # here, so that the files can be looked for without it
+
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, framework="pt") as tensors:
@@ -59,7 +62,7 @@ def read_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
         else:
             # Files from before torch 1.6 are no zip archives and cannot be mapped.
             for name, tensor in torch.load(file, map_location="cpu", weights_only=True, mmap=is_zipfile(file)).items():
-                if not isinstance(tensor, Tensor):
+                if not isinstance(tensor, torch.Tensor):
                     raise TypeError(f"{name} is no tensor")
                 yield name, tensor
     except (SafetensorError, RuntimeError, OSError, EOFError, AttributeError, TypeError, pickle.UnpicklingError) as error:

@@ -1,6 +1,6 @@
 """VideoLISA (arXiv 2409.19603): one token segments and tracks an object through a whole video."""
 
-from saymask.models.family import Family
+from saymask.models.family import Choice, Family
 
 _HERE = "saymask.models.videolisa"
 
@@ -11,6 +11,16 @@ FAMILY = Family(
     models={
         "toy": "saymask.models.checkpoints:load_bundled_toy",
         "videolisa-3.8b": f"{_HERE}.release_download:load_videolisa_3_8b",
+    },
+    choices={
+        "toy": Choice("drawn scenes only", "Apache-2.0", drawn_tag="saymask-toyworld", parameters=1_400_000),
+        "videolisa-3.8b": Choice(
+            understands='sentences that need reasoning: "the one who is about to score"',
+            licence="as its authors state on its page",
+            repos={"ZechenBai/VideoLISA-3.8B": 10_300_000_000, "openai/clip-vit-large-patch14-336": 1_700_000_000},
+            parameters=4_900_000_000,
+            preference=1,
+        ),
     },
     model_type="saymask-videolisa",
     config=f"{_HERE}.model:VideoLisaConfig",
