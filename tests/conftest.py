@@ -12,19 +12,28 @@ os.environ["COLUMNS"] = "140"
 
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that opens a connection fails and says so; only those marked `weights` may."""
+    """A test that opens a connection fails and says so; those marked `weights` may, and to this machine those that use `loopback`."""
     if request.node.get_closest_marker("weights"):
         return
 
     connect = socket.socket.connect
 
     def local_only(self: socket.socket, address: object) -> None:
-        if self.family != socket.AF_UNIX:  # worker processes talk to each other through these
+        # Worker processes talk to each other through AF_UNIX.
+        to_itself = self.family == socket.AF_INET and isinstance(address, tuple) and address[0] == "127.0.0.1"
+        if self.family != socket.AF_UNIX and not (
+            to_itself and "loopback" in request.fixturenames
+        ):  # worker processes talk to each other through these
             pytest.fail(f"the test opened a connection to {address}")
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local_only)
     monkeypatch.setattr(socket.socket, "connect_ex", local_only)
+
+
+@pytest.fixture
+def loopback() -> None:
+    """The test talks to a server that it starts itself, on 127.0.0.1."""
 
 
 @pytest.fixture(scope="session")

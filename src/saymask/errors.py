@@ -33,3 +33,7 @@ class CheckpointError(SaymaskError):
 
 class DataError(SaymaskError):
     """A dataset, prediction folder or training sample that is incomplete or inconsistent."""
+
+
+class ServiceError(SaymaskError):
+    """A server that does not answer, or refuses; names the address and the reason."""

@@ -16,6 +16,7 @@ from saymask.errors import UnknownName
 FAMILIES: dict[str, str] = {
     "videolisa": "saymask.models.videolisa:FAMILY",
     "grounded": "saymask.models.grounded:FAMILY",
+    "agent": "saymask.models.agent:FAMILY",
 }
 """Method families: a folder in `models/` whose `__init__` holds the descriptor, a `Family`. The names of models are in there."""
 TRACKERS: dict[str, str] = {
@@ -74,6 +75,8 @@ READERS: dict[str, str] = {
     "json": "saymask.exports.prediction_json:read_json",
 }
 """Suffix of a file -> what makes a `Prediction` of it again."""
+ATTACHMENTS: dict[str, str] = {"files": "saymask.exports.attachments:write_attachments"}
+"""What writes the files that a model wants beside a result; nobody types this."""
 TABLES: dict[str, dict[str, str]] = {
     "tracker": TRACKERS,
     "dataset": DATASETS,
@@ -91,7 +94,7 @@ def table(kind: str) -> dict[str, str]:
     """All names of a kind ("model", "tracker", "dataset", "recipe", "format") -> "module:attribute"."""
     if kind == "model":
         return {name: target for family in families().values() for name, target in family.models.items()}
-    return {"task": TASKS, "prediction file": READERS}.get(kind) or TABLES[kind]
+    return {"task": TASKS, "prediction file": READERS, "attachment": ATTACHMENTS}.get(kind) or TABLES[kind]
 
 
 def kinds() -> tuple[str, ...]:

@@ -302,7 +302,10 @@ class Prediction:
         writers = [resolve(name, "format") for name in names]
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        return [writer(self, directory) for writer in writers]
+        written = [writer(self, directory) for writer in writers]
+        if any(result.files for result in self.results):
+            written += resolve("files", "attachment")(self, directory)
+        return written
 
     @classmethod
     def load(cls, file: Path | str) -> Prediction:

@@ -25,16 +25,17 @@ from saymask.cli.segment import (
     model_options,
 )
 from saymask.errors import ConfigError
-from saymask.models.choice import AUTO, choose
+from saymask.models import choice
 from saymask.runtime import Runtime
 
 if TYPE_CHECKING:
     from saymask.evaluation.candidates import Candidate
+    from saymask.evaluation.exam import Exam
 
 
 def evaluate(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of `saymask list`.")],
-    model: ModelOption = AUTO,
+    model: ModelOption = choice.AUTO,
     root: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The dataset's folder; from the environment or the settings file if not given."),
@@ -95,10 +96,7 @@ def evaluate(
     else:
         runtime = Runtime.choose(device, dtype)
         wording = template or exam.samples.benchmark.templates.get(rules.name)
-        if predictor == "session" and model == AUTO:
-            model = choose(exam.samples[0].video)
-            note(f"model {model} (chosen for this dataset; name another with -m)")
-        candidate = _candidate(predictor, model, (wording, answer, settings), runtime, vision_tower, tracker, tracker_weights)
+        candidate = _candidate(exam, predictor, model, (wording, answer, settings), runtime, vision_tower, tracker, tracker_weights)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):
             failed = predict(exam, candidate, folder, part, resume, progress)
@@ -112,6 +110,7 @@ def evaluate(
 
 
 def _candidate(
+    exam: Exam,
     predictor: str,
     model: str,
     asking: tuple[str | None, str | None, list[str] | None],
@@ -120,7 +119,7 @@ def _candidate(
     tracker: str | None,
     tracker_weights: Path | None,
 ) -> Candidate:
-    """Load who is to be evaluated; `asking` is what --template, --answer and --set say."""
+    """Load who is to take the exam; `asking` is what --template, --answer and --set say."""
     from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
 
@@ -129,6 +128,8 @@ def _candidate(
             raise ConfigError(f"-t {tracker} has nothing to track: --predictor {predictor} needs no model; leave out one of them")
         return without_model(predictor)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
+    if model == choice.AUTO:
+        model = choice.choose(exam.samples[0].video)
     segmenter = load_model(model, runtime, vision_tower)
     return with_model(segmenter, chosen_tracker, model_options(segmenter, *asking), runtime.dtype)
 

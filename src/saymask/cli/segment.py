@@ -13,7 +13,7 @@ from saymask import records
 from saymask.cli.output import first_free, free_folder, note, output_folder, progress_bar, report_error, say, shown
 from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
-from saymask.models.choice import AUTO, ModelForEach
+from saymask.models.choice import AUTO, ModelForEach, drawn_for
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
@@ -124,7 +124,7 @@ def segment(
                 video = open_source(path, limits)
                 segmenter = models.for_video(video)
                 options = model_options(segmenter, template, answer, settings)
-                if model == AUTO:
+                if model == AUTO and not drawn_for(video):
                     _note_once(f"model {segmenter.name} (chosen for this video; name another with -m)", notices)
                 _note_once(_unknown_words(segmenter, queries), notices)
                 for part in (segmenter, chosen_tracker):

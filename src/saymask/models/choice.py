@@ -30,6 +30,12 @@ def is_on_disk(choice: Choice) -> bool:
     return not choice.how and all(HubRepo(repo_id).cached() for repo_id in choice.repos)
 
 
+def drawn_for(video: Video) -> str | None:
+    """The model that is made for drawn videos like this one, by the tag of its container."""
+    tag = video.tags.get("comment")
+    return next((name for name, choice in choices().items() if choice.drawn_tag and choice.drawn_tag == tag), None)
+
+
 def choose(video: Video) -> str:
     """The model for a video: one that is made for such drawn videos, or the best one for natural video on this disk.
 
@@ -37,9 +43,8 @@ def choose(video: Video) -> str:
         ConfigError: there is none; lists what there is to choose from, with sizes, licences and commands.
     """
     known = choices()
-    drawn = [name for name, choice in known.items() if choice.drawn_tag and choice.drawn_tag == video.tags.get("comment")]
-    if drawn:
-        return drawn[0]
+    if drawn := drawn_for(video):
+        return drawn
     natural = sorted((name for name, choice in known.items() if choice.preference), key=lambda name: -known[name].preference)
     found = next((name for name in natural if is_on_disk(known[name])), None)
     if found is None:
