@@ -192,6 +192,6 @@ def test_the_released_protocol_words_questions_as_its_script(tmp_path):
 
 
 def test_a_mistyped_wording_is_refused():
-    result = evaluate("--template", "row")
+    result = evaluate("-m", "toy", "--template", "row")
     assert result.exit_code == 2
     assert "template = 'row'" in result.stderr and "did you mean 'raw'?" in result.stderr

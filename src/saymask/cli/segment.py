@@ -13,7 +13,7 @@ from saymask import records
 from saymask.cli.output import first_free, free_folder, note, output_folder, progress_bar, report_error, say, shown
 from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
-from saymask.models.choice import AUTO, ModelForEach, drawn_for
+from saymask.models import choice
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
@@ -79,7 +79,7 @@ TrackerWeightsOption = Annotated[
 def segment(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, an image, a folder of frames or of videos, or a quoted glob.")],
     queries: Annotated[list[str], typer.Argument(metavar="QUERY", help='What to look for: "the red fish".', show_default=False)],
-    model: ModelOption = AUTO,
+    model: ModelOption = choice.AUTO,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="Output folder; with several sources one folder in it for each. saymask-out/<name> if not given."),
@@ -113,8 +113,8 @@ def segment(
     first_free(only_folder or (out or OUT) / paths[0].absolute().stem)  # before a model is loaded for nothing
     runtime = Runtime.choose(device, dtype)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
-    models = ModelForEach(model, runtime, vision_tower)
-    if model != AUTO:
+    models = choice.ModelForEach(model, runtime, vision_tower)
+    if model != choice.AUTO:
         model_options(models.for_video(None), template, answer, settings)  # before a video is opened for nothing
     notices: set[str] = set()
     failed = 0
@@ -122,13 +122,14 @@ def segment(
         try:
             with _disk_trouble_named(path):
                 video = open_source(path, limits)
-                segmenter = models.for_video(video)
-                options = model_options(segmenter, template, answer, settings)
-                if model == AUTO and not drawn_for(video):
-                    _note_once(f"model {segmenter.name} (chosen for this video; name another with -m)", notices)
-                _note_once(_unknown_words(segmenter, queries), notices)
-                for part in (segmenter, chosen_tracker):
-                    _note_once(part.notice(video) if part else None, notices)
+            segmenter = models.for_video(video)
+            options = model_options(segmenter, template, answer, settings)
+            if model == choice.AUTO and not choice.drawn_for(video):
+                _note_once(f"model {segmenter.name} (chosen for this video; name another with -m)", notices)
+            _note_once(_unknown_words(segmenter, queries), notices)
+            for part in (segmenter, chosen_tracker):
+                _note_once(part.notice(video) if part else None, notices)
+            with _disk_trouble_named(path):
                 with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability, runtime=runtime) as session:
                     prediction = ask(session, queries, options)
                 written = _save(prediction, only_folder or (out or OUT) / video.name, names)

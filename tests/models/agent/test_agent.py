@@ -127,6 +127,14 @@ def test_a_model_that_never_answers_in_json_leaves_the_query_itself():
     assert len(server.requests) == 2 + 2 * 3
 
 
+def test_options_of_the_segmenter_are_passed_on_and_checked():
+    script = [propose({"phrase": "red"}), judge(_1="accept")]
+    found, _, _ = ask(script, segmenter_options={"box_threshold": 0.95})
+    assert found.masklets == ()
+    with pytest.raises(ConfigError, match="box_threshold"):
+        ask(script, segmenter_options={"box_treshold": 0.5})
+
+
 def test_an_answer_in_a_code_fence_is_read():
     fenced = Say(f"Sure!\n```json\n{propose({'phrase': 'green'}).text}\n```")
     result, _, _ = ask([fenced, judge(_1="accept")])

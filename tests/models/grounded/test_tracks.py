@@ -15,6 +15,7 @@ from saymask.models.grounded.segmenter import GroundedSegmenter
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
+from saymask.trackers.base import FrameMasks
 from saymask.trackers.loading import load_tracker
 from saymask.video.transforms import stretched
 
@@ -141,6 +142,23 @@ def test_where_a_track_ends_the_detector_looks_and_what_returns_keeps_its_id():
     (masklet,) = result.masklets
     assert masklet.obj_id == 1 and set(frames_with(masklet)) >= {0, *range(12, 24)}
     assert not masklet.rle_T[5].area
+
+
+def test_a_track_that_drifted_away_goes_on_from_the_box_that_shows_its_object():
+    """At frame 8 red is suddenly far to the right; the tracker stays where it was."""
+
+    class Stubborn(ColourTracker):
+        def propagate(self, video, reference_masks, features=None):
+            for frame in super().propagate(video, reference_masks):
+                last = reference_masks[max(t for t in reference_masks if t <= max(frame.frame_idx, min(reference_masks)))]
+                yield FrameMasks(frame.frame_idx, last.bool(), torch.ones(len(last)))
+
+    video = drawn(("red", range(8), 10), ("red", range(8, 24), 60))
+    with VideoSession(video, GroundedSegmenter(ColourDetector(), Stubborn())) as session:
+        (result,) = session.segment("red", recheck_seconds=2.0).results
+    (masklet,) = result.masklets
+    assert masklet.rle_T[0].box() == (10, 5, 20, 15) and masklet.rle_T[20].box() == (60, 5, 70, 15)
+    assert result.notes["reference_frames"] == [0, 8]
 
 
 def test_several_phrases_are_one_pass_and_keep_their_words():

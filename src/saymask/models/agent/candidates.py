@@ -37,7 +37,9 @@ class Candidate:
         return self.probability if self.probability is not None else 0.5 * (self.obj.presence or 0.0)
 
 
-def find_candidates(view: VideoView, segmenter: Segmenter, targets: Iterable[Target], shown: Sequence[int], model: str) -> list[Candidate]:
+def find_candidates(
+    view: VideoView, segmenter: Segmenter, targets: Iterable[Target], shown: Sequence[int], model: str, options: Any
+) -> list[Candidate]:
     """Tracks for all targets: those of their phrases and, where these find nothing, those of their boxes.
 
     Args:
@@ -46,9 +48,9 @@ def find_candidates(view: VideoView, segmenter: Segmenter, targets: Iterable[Tar
         targets: as the model proposed them.
         shown: the frames that it was shown, in order.
         model: its name, which says how it writes boxes.
+        options: of the segmenter's family.
     """
     candidates: list[Candidate] = []
-    options = segmenter.family.load("options")()
     known: set[str] = set()
     for target in targets:
         phrase = plain_phrase(target.phrase)

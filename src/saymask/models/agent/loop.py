@@ -32,7 +32,9 @@ def answer(view: VideoView, query: str, number: int, model: VisionModel, segment
 
     Raises:
         ServiceError: the vision-language model cannot be reached for its first answer.
+        ConfigError: options that the segmenter does not have.
     """
+    inner = segmenter.family.load("options").parse(options.segmenter_options, f"segmenter_options of {segmenter.name}")
     calls = Calls(model, options)
     notes: dict[str, Any] = {"vision_model": model.name, "segmenter": segmenter.name, "low_confidence": False, "rounds": 0}
     objects: tuple[ObjectAnswer, ...] = ()
@@ -40,7 +42,7 @@ def answer(view: VideoView, query: str, number: int, model: VisionModel, segment
     proposal = _propose(view, query, calls, options, notes)
     if not proposal.absent:
         shown = _shown_frames(view, options)
-        candidates = find_candidates(view, segmenter, proposal.targets, shown, model.name)
+        candidates = find_candidates(view, segmenter, proposal.targets, shown, model.name, inner)
         _verify(view, query, candidates, calls, options, notes)
         objects = _decide(candidates, options, notes)
         text = ", ".join(dict.fromkeys(obj.phrase for obj in objects)) or ABSENT

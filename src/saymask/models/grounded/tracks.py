@@ -2,7 +2,8 @@
 
 It looks at the first frame, again every few seconds, and where a track ends. A box that overlaps the mask of a track of its phrase shows
 that object. A box that no track explains is an object that had left, if there is one, or a new one; either is then tracked through the
-whole video, in both directions. Only run lengths are held.
+whole video, in both directions. So is a track that no box supports while another box of its phrase has no track: it has drifted away, and
+goes on from that box as well. Only run lengths are held.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ COMPARED_FRAMES = 16
 """Two tracks are compared on at most so many frames."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """One object: what it is tracked from, and where it is.
 
@@ -83,8 +84,9 @@ class TrackSearch:
             if frame_idx in self.checked:
                 continue
             self.checked.append(frame_idx)
-            found = self._unexplained(frame_idx, self._detect(frame_idx, phrases), tracks)
-            for track in self._track(frame_idx, found, tracks) if len(found) else ():
+            found, supported = self._unexplained(frame_idx, self._detect(frame_idx, phrases), tracks)
+            lost = [track for track in tracks if track not in supported and track.last_seen_before(frame_idx) >= 0]
+            for track in self._track(frame_idx, found, tracks, lost) if len(found) else ():
                 for end in track.ends(self._interval):
                     heapq.heappush(waiting, end)
         return tracks
@@ -99,20 +101,24 @@ class TrackSearch:
         everything = without_doubles(self.detector.detect(frame_HWC, phrases, 0.0))
         return everything[(everything.scores_N > threshold) | first_of_each_phrase(everything)]
 
-    def _unexplained(self, frame_idx: int, found: Detections, tracks: Sequence[Track]) -> Detections:
-        """The boxes that show no track of their phrase; a track takes over the score of a box that shows it, if that is higher."""
-        rows = []
+    def _unexplained(self, frame_idx: int, found: Detections, tracks: Sequence[Track]) -> tuple[Detections, list[Track]]:
+        """The boxes that show no track of their phrase, and the tracks that some box shows; these take over its score if it is higher."""
+        rows, supported = [], []
         for row, box in enumerate(found.boxes_N4.tolist()):
             overlaps = [(box_iou(box, track.track_T[frame_idx][0].box()), track) for track in _of_phrase(tracks, found, row)]
             best, track = max(overlaps, key=lambda overlap: overlap[0], default=(0.0, None))
             if track is not None and best >= self.options.same_above:
                 track.score = max(track.score, float(found.scores_N[row]))
+                supported.append(track)
             else:
                 rows.append(row)
-        return found[torch.tensor(rows, dtype=torch.long)]
+        return found[torch.tensor(rows, dtype=torch.long)], supported
 
-    def _track(self, frame_idx: int, found: Detections, tracks: list[Track]) -> list[Track]:
-        """Track what is in these boxes of a frame through the whole video; returns the tracks that are new or have changed."""
+    def _track(self, frame_idx: int, found: Detections, tracks: list[Track], lost: Sequence[Track]) -> list[Track]:
+        """Track what is in these boxes of a frame through the whole video; returns the tracks that are new or have changed.
+
+        `lost` are the tracks that a box may belong to: first those without a pixel on this frame, of these the one seen last.
+        """
         masks_NHW = self.tracker.masks_in_boxes(self.view.video, frame_idx, found.boxes_N4, self.features).masks_NHW.cpu()
         returned: list[Track] = []
         new: dict[int, list[Track]] = {}
@@ -121,10 +127,8 @@ class TrackSearch:
             known = _of_phrase(tracks, found, row)
             if not mask_HW.any() or any(_iou(mask_HW.numpy(), track.track_T[frame_idx][0].decode()) >= SAME_TRACK for track in known):
                 continue
-            gone = [track for track in known if track not in returned and track.last_seen_before(frame_idx) >= 0]
-            gone = [track for track in gone if not track.shows_on(frame_idx)]
-            if gone:
-                back = max(gone, key=lambda track: track.last_seen_before(frame_idx))
+            if gone := [track for track in known if track in lost and track not in returned]:
+                back = max(gone, key=lambda track: (not track.shows_on(frame_idx), track.last_seen_before(frame_idx)))
                 back.references[frame_idx] = mask_HW
                 back.score = max(back.score, score)
                 returned.append(back)
