@@ -16,6 +16,7 @@ from saymask.errors import UnknownName
 FAMILIES: dict[str, str] = {
     "videolisa": "saymask.models.videolisa:FAMILY",
     "grounded": "saymask.models.grounded:FAMILY",
+    "sam3": "saymask.models.sam3:FAMILY",
     "agent": "saymask.models.agent:FAMILY",
 }
 """Method families: a folder in `models/` whose `__init__` holds the descriptor, a `Family`. The names of models are in there."""

@@ -1,0 +1,114 @@
+"""SAM 3 behind `base.Segmenter`: one pass over the video for all phrases of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import Sam3VideoModel
+
+from saymask.models.base import Answer, ObjectAnswer, VideoView
+from saymask.models.parts.own_tracks import TrackFrame, encode_masks
+from saymask.models.sam3 import FAMILY
+from saymask.models.sam3.options import Sam3Options
+from saymask.models.sam3.phrases import noun_phrases
+from saymask.models.sam3.session import StreamedSession
+from saymask.records import Rle, Video
+
+
+class Sam3Segmenter:
+    """A loaded SAM 3.
+
+    Args:
+        model: in inference mode.
+        tokenizer: pads to the length that the text encoder reads.
+        name: what the model is called in reports.
+    """
+
+    family = FAMILY
+
+    def __init__(self, model: Sam3VideoModel, tokenizer: Any, name: str = "sam3", weights_files: tuple[Path, ...] = ()):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.name = name
+        self.weights_files = weights_files
+
+    def reason(self, view: VideoView, queries: Sequence[str], options: Sam3Options) -> list[Answer]:
+        phrases_of = [noun_phrases(query) for query in queries]
+        return [self._answer(view.video, phrases, options) for phrases in phrases_of]
+
+    def _answer(self, video: Video, phrases: Sequence[str], options: Sam3Options) -> Answer:
+        tracks, words, scores = self._track(video, phrases)
+        kept = sorted(tracks, key=lambda obj_id: -scores[obj_id])[: options.max_objects]
+        objects = tuple(_object(video, tracks[obj_id], words[obj_id], scores[obj_id]) for obj_id in sorted(kept))
+        counts = {phrase: sum(obj.phrase == phrase for obj in objects) for phrase in phrases}
+        text = ", ".join(f"{phrase}: {count}" for phrase, count in counts.items() if count) or "not in this video"
+        return Answer(text, objects, {"phrases": list(phrases), "scores": [round(scores[obj_id], 4) for obj_id in sorted(kept)]})
+
+    @torch.inference_mode()
+    def _track(self, video: Video, phrases: Sequence[str]) -> tuple[dict[int, dict[int, TrackFrame]], dict[int, str], dict[int, float]]:
+        """Per object that was not withdrawn: mask and score by frame, its phrase, and its highest score."""
+        session = StreamedSession(self.model, video)
+        for phrase in phrases:
+            prompt_id = session.add_prompt(phrase)
+            length = self.model.config.detector_config.text_config.max_position_embeddings
+            text = self.tokenizer(phrase, return_tensors="pt", padding="max_length", truncation=True, max_length=length)
+            session.prompt_input_ids[prompt_id] = text["input_ids"].to(self.model.device)
+            session.prompt_attention_masks[prompt_id] = text["attention_mask"].to(self.model.device)
+        tracks: dict[int, dict[int, TrackFrame]] = {}
+        words: dict[int, str] = {}
+        scores: dict[int, float] = {}
+        for output in self.model.propagate_in_video_iterator(session, 0):
+            session.forget(output.frame_idx)
+            words |= {obj_id: phrases[prompt_id] for obj_id, prompt_id in session.obj_id_to_prompt_id.items()}
+            shown = masks_of(output, session, words, (video.height, video.width))
+            for obj_id, mask_HW in shown.items():
+                score = float(output.obj_id_to_score[obj_id])
+                tracks.setdefault(obj_id, {})[output.frame_idx] = encode_masks(mask_HW[None], torch.tensor([score]))[0]
+                scores[obj_id] = max(score, scores.get(obj_id, 0.0))
+        for obj_id in session.hotstart_removed_obj_ids:
+            tracks.pop(obj_id, None)
+        return tracks, words, scores
+
+    def notice(self, video: Video) -> str | None:
+        return None
+
+    def unknown_words(self, query: str) -> list[str]:
+        return []
+
+
+def masks_of(output: Any, session: Any, words: dict[int, str], size: tuple[int, int]) -> dict[int, Tensor]:
+    """Object -> bool mask_HW at video size, as the library's processor makes them (which needs torchvision).
+
+    Objects that are suppressed or were withdrawn are left out; those of one phrase do not overlap.
+    """
+    hidden = {*(output.suppressed_obj_ids or ()), *session.hotstart_removed_obj_ids}
+    obj_ids = [obj_id for obj_id in sorted(output.obj_id_to_mask) if obj_id not in hidden]
+    if not obj_ids:
+        return {}
+    lowres_N1hw = torch.cat([output.obj_id_to_mask[obj_id] for obj_id in obj_ids])[:, None].float()
+    masks_NHW = functional.interpolate(lowres_N1hw, size=size, mode="bilinear", align_corners=False)[:, 0] > 0
+    shown = [row for row in range(len(obj_ids)) if masks_NHW[row].any()]
+    confidence = {row: float(output.obj_id_to_tracker_score.get(obj_ids[row], 0.0)) for row in shown}
+    if len(shown) > 1:
+        shown = [row for row in shown if confidence[row] > 0]  # the library compares with 0, unless there is nothing to compare
+    found: dict[int, Tensor] = {}
+    taken: dict[str, Tensor] = {}
+    for row in sorted(shown, key=lambda row: -confidence[row]):
+        phrase = words.get(obj_ids[row], "")
+        before_HW = taken.get(phrase, torch.zeros_like(masks_NHW[row]))
+        found[obj_ids[row]] = masks_NHW[row] & ~before_HW
+        taken[phrase] = before_HW | masks_NHW[row]
+    return {obj_id: mask_HW for obj_id, mask_HW in found.items() if mask_HW.any()}
+
+
+def _object(video: Video, by_frame: dict[int, TrackFrame], phrase: str, score: float) -> ObjectAnswer:
+    """One track as an answer; other trackers start from the frame where it is largest."""
+    nowhere = (Rle.empty(video.height, video.width), 0.0)
+    best = max(by_frame, key=lambda t: by_frame[t][0].area)
+    track_T = tuple(by_frame.get(t, nowhere) for t in range(video.num_frames))
+    return ObjectAnswer(phrase, presence=score, reference_masks={best: by_frame[best][0].decode()}, track_T=track_T)
