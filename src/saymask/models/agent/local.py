@@ -54,7 +54,7 @@ def load_local(name: str, runtime: Runtime) -> LocalModel:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     with quiet_transformers():
         try:
-            model, info = AutoModelForImageTextToText.from_pretrained(
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 folder,
                 dtype=runtime.torch_dtype or "auto",
                 output_loading_info=True,
@@ -64,5 +64,6 @@ def load_local(name: str, runtime: Runtime) -> LocalModel:
             )
         except (OSError, ValueError, TypeError, ImportError) as error:
             raise CheckpointError(f"{folder}: no vision-language model can be built from it ({error})") from None
+    model, info = loaded
     raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
     return LocalModel(model.eval().to(runtime.torch_device), processor, name)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Sam3VideoModel
 
 from saymask.models.base import Answer, ObjectAnswer, VideoView
-from saymask.models.parts.own_tracks import TrackFrame, encode_masks
+from saymask.models.parts.own_tracks import TrackFrame
+from saymask.models.run_lengths import encode_masks
 from saymask.models.sam3 import FAMILY
 from saymask.models.sam3.options import Sam3Options
 from saymask.models.sam3.phrases import noun_phrases
@@ -24,14 +24,14 @@ class Sam3Segmenter:
     """A loaded SAM 3.
 
     Args:
-        model: in inference mode.
+        model: a `Sam3VideoModel` in inference mode.
         tokenizer: pads to the length that the text encoder reads.
         name: what the model is called in reports.
     """
 
     family = FAMILY
 
-    def __init__(self, model: Sam3VideoModel, tokenizer: Any, name: str = "sam3", weights_files: tuple[Path, ...] = ()):
+    def __init__(self, model: Any, tokenizer: Any, name: str = "sam3", weights_files: tuple[Path, ...] = ()):
         self.model = model
         self.tokenizer = tokenizer
         self.name = name
