@@ -1,6 +1,7 @@
 """JSON files that others wrote: one reader, whose caller says which error a damaged file raises and what to do then.
 
-Only regular files are opened, and their size is checked before they are read. Nesting is bounded by Python's own limit on recursion.
+Only regular files are opened, and their size is checked before they are read. Nesting is bounded by Python's own limit on recursion, or
+tighter where the caller asks `is_nested_deeper`.
 """
 
 from __future__ import annotations
@@ -53,6 +54,14 @@ def read_json_object(path: Path, error: type[SaymaskError], remedy: str, *, max_
     if not isinstance(values, dict):
         raise error(f"{path}: holds a {type(values).__name__}, expected an object; {remedy}")
     return values
+
+
+def is_nested_deeper(values: Any, limit: int) -> bool:
+    """Whether lists and objects lie in one another more than `limit` times."""
+    level = [values]
+    for _ in range(limit):
+        level = [inner for outer in level if isinstance(outer, dict | list) for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    return any(isinstance(value, dict | list) for value in level)
 
 
 def _read_regular_file(path: Path, max_bytes: int) -> bytes:

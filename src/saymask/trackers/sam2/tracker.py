@@ -22,7 +22,7 @@ from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
-from saymask.storage.weight_files import read_json, weight_files
+from saymask.storage.weight_files import read_json, require_plain_folder, require_sound, weight_files
 from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references, exclusive_masks
 from saymask.trackers.sam2.session import FrameFeatures, StreamedSession
 
@@ -91,10 +91,17 @@ def load_sam2(runtime: Runtime, weights: str | Path | None) -> Sam2Tracker:
     if model_type != wanted:
         raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is not {wanted!r}; give a copy of {HUB}/{SAM2_REPO}")
     files = weight_files(folder)
+    require_plain_folder(folder)
+    require_sound(files)
     with quiet_transformers():
         try:
             loaded: Any = Sam2VideoModel.from_pretrained(
-                folder, dtype=runtime.torch_dtype or "auto", output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True
+                folder,
+                dtype=runtime.torch_dtype or "auto",
+                output_loading_info=True,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                trust_remote_code=False,
             )
         except SafetensorError as error:
             raise CheckpointError(f"{folder}: the weights are damaged or cut off ({error}); copy the folder again") from None
