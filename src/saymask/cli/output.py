@@ -15,7 +15,7 @@ from typing import Protocol
 import typer
 
 from saymask.errors import ConfigError, VideoError
-from saymask.storage.atomic import fill_folder, new_folder
+from saymask.storage.atomic import fill_folder, is_vacant, new_folder
 
 
 def say(text: str) -> None:
@@ -75,7 +75,7 @@ def first_free(wanted: Path) -> Path:
     if wanted == wanted.parent:
         raise ConfigError(f"-o {wanted}: the root of the disk cannot be an output folder; name a folder in it")
     numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
-    free = next(path for path in itertools.chain([wanted], numbered) if not path.exists() or (path.is_dir() and not any(path.iterdir())))
+    free = next(path for path in itertools.chain([wanted], numbered) if not path.exists() or (path.is_dir() and is_vacant(path)))
     _require_writable(free)
     return free
 

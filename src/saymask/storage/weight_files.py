@@ -61,7 +61,7 @@ def _shards(index: Path) -> list[str]:
 
 def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor, without reading the tensors."""
-    return {name: tuple(tensor.shape) for name, tensor in _mapped_tensors(file)}
+    return {name: tuple(tensor.shape) for name, tensor in mapped_tensors(file)}
 
 
 def read_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
@@ -70,7 +70,7 @@ def read_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
     Raises:
         CheckpointError: the file is damaged, or holds something else than tensors of finite numbers.
     """
-    for name, tensor in _mapped_tensors(file):
+    for name, tensor in mapped_tensors(file):
         if not (tensor.is_floating_point() or name.endswith(_WHOLE_NUMBERS)):
             raise CheckpointError(f"{file}: {name} is of {tensor.dtype}, but weights are floating-point numbers; fetch the file again")
         if tensor.numel() and not all(end.isfinite() for end in tensor.aminmax()):
@@ -102,7 +102,7 @@ def require_sound(files: Iterable[Path]) -> None:
             pass
 
 
-def _mapped_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
+def mapped_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
     """Every tensor as the file has it.
 
     Raises:
