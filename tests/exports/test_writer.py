@@ -240,7 +240,8 @@ def test_sheet_shows_eight_frames_and_a_row_for_each_query(tmp_path: Path) -> No
         (["The red Fish!"], ["the-red-fish"]),
         (["a b", "a-b", "A  B?"], ["a-b", "a-b-2", "a-b-3"]),
         (["a", "a", "a 2"], ["a", "a-2", "a-2-2"]),
-        (["\u7ea2\u8272\u7684\u9c7c", "???"], ["query", "query-2"]),
+        (["\u7ea2\u8272\u7684\u9c7c", "???"], ["\u7ea2\u8272\u7684\u9c7c", "query"]),
+        (["\u0932\u093e\u0932 \u092e\u091b\u0932\u0940"], ["\u0932\u093e\u0932-\u092e\u091b\u0932\u0940"]),  # vowel signs are no spaces
         (["../../etc/passwd"], ["etc-passwd"]),
         (["x" * 50, "x" * 60], ["x" * 40, "x" * 38 + "-2"]),
         (["y" * 39 + " z"], ["y" * 39]),

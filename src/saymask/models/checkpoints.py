@@ -27,7 +27,7 @@ from saymask.runtime import Runtime
 from saymask.storage.hub import HUB_ID, fetch_config
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
-from saymask.storage.weight_files import read_json, require_plain_folder, require_sound, read_shapes
+from saymask.storage.weight_files import read_json, read_shapes, require_plain_folder, require_sound
 
 COPY_AGAIN = "copy the model folder again"
 

@@ -55,7 +55,9 @@ def require_fitting_config(folder: Path, values: Mapping[str, Any], model_class:
     for key, number in _numbers(values):
         limit = len(shapes) if key.endswith("num_hidden_layers") else num_weights
         if not key.endswith(_FREE) and abs(number) > max(limit, 2**16 if limit == num_weights else 0):
-            raise CheckpointError(f"{source}: {key} is {number:.6g}, but the weights are {num_weights} numbers in {len(shapes)} tensors; {REMEDY}")
+            raise CheckpointError(
+                f"{source}: {key} is {number:.6g}, but the weights are {num_weights} numbers in {len(shapes)} tensors; {REMEDY}"
+            )
     try:
         with quiet_transformers(), torch.device("meta"):
             model = model_class(model_class.config_class.from_dict(dict(values)))

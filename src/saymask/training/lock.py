@@ -69,7 +69,12 @@ def _create(lock: Path, content: str) -> bool:
 
 
 def _identity() -> dict[str, str | int]:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid()), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S UTC}"}
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": _started(os.getpid()),
+        "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S UTC}",
+    }
 
 
 def _started(pid: int) -> str:

@@ -2,7 +2,7 @@
 
 COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "segmentation", "track_id", "category_id"}], "categories"}.
 YouTube-VIS: {"videos": [{"id", "file_names"}], "annotations": [{"id", "video_id", "segmentations": [outline or null], "category_id"}]}.
-An object is called by its number: `track_id`, or the annotation's `id` if there is none; or by its category, which stands for all objects
+An object is called by its number: `track_id`, which CVAT keeps under `attributes`, or the annotation's `id` if there is none; or by its category, which stands for all objects
 of it. A frame that the file lists and that has no outline of an object is one on which the object is not there.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from saymask.datasets.annotation_files import need, need_int, read_json
+from saymask.datasets.annotation_files import MAX_DIGITS, need, need_int, read_json
 from saymask.datasets.outlines import fill
 from saymask.errors import DataError
 from saymask.records import Video
@@ -34,12 +34,14 @@ class Outlines:
         sizes: height and width that the file says each frame has, None if it says nothing.
         by_object: outlines by frame, by object id.
         by_category: object ids by category name.
+        is_relative: whether polygons are in fractions of the frame's width and height.
     """
 
     place: Path
     sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     by_object: dict[int, dict[str, list[Any]]] = field(default_factory=dict)
     by_category: dict[str, list[int]] = field(default_factory=dict)
+    is_relative: bool = False
 
     @property
     def names(self) -> Sequence[str]:
@@ -47,7 +49,7 @@ class Outlines:
 
     def obj_ids(self, name: str) -> tuple[int, ...]:
         """The object of that number, or all of that category; none if there is neither."""
-        if name.isdecimal() and int(name) in self.by_object:
+        if name.isdecimal() and len(name) <= MAX_DIGITS and int(name) in self.by_object:
             return (int(name),)
         return tuple(self.by_category.get(name, ()))
 
@@ -76,10 +78,16 @@ class Outlines:
         """Objects are outlined, nothing is painted."""
         return {}
 
+    def has_no_identity(self) -> bool:
+        """Whether there are several frames and objects, and each object is on one frame only."""
+        return min(len(self.by_object), len(self.sizes)) > 1 and all(len(frames) == 1 for frames in self.by_object.values())
+
     def _mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
         where, wanted = f"{self.where(obj_id)} on frame {frame} of {video.name}", (video.height, video.width)
         mask_HW = np.zeros(wanted, dtype=bool)
         for outline in self.by_object[obj_id].get(frame, ()):
+            if self.is_relative:
+                outline = [[number * wanted[1 - place % 2] for place, number in enumerate(polygon)] for polygon in outline]
             try:
                 filled_HW = fill(outline, *wanted)
             except ValueError as error:
@@ -134,12 +142,17 @@ class _Reader:
         for image in need(content, "images", list, str(self.path)):
             where = f"{self.path}: an image"
             frames[need_int(image, "id", where)] = self._add_frame(need(image, "file_name", str, where), image)
-        for place, annotation in enumerate(need(content, "annotations", list, str(self.path)), start=1):
+        annotations = need(content, "annotations", list, str(self.path))
+        tracks = {str(track) for track in map(_track_id, annotations) if track is not None}
+        for place, annotation in enumerate(annotations, start=1):
             where = f"{self.path}: annotation {place}"
             image_id, outline = need_int(annotation, "image_id", where), need(annotation, "segmentation", object, where)
             if image_id not in frames:
                 raise DataError(f"{where}: no image has the id {image_id}; export the file again")
-            obj_id = need_int(annotation, "id" if annotation.get("track_id") is None else "track_id", where)
+            track = _track_id(annotation)
+            obj_id = need_int(annotation, "id", where) if track is None else need_int({"track_id": track}, "track_id", where)
+            if track is None and str(obj_id) in tracks:
+                raise DataError(f"{where}: it has no track_id, and its id {obj_id} is another object's track_id; give every annotation one")
             self._add_outline(frames[image_id], obj_id, outline, self._category(annotation, where))
 
     def read_ytvis(self, content: Mapping[str, Any]) -> None:
@@ -183,3 +196,12 @@ class _Reader:
         video.by_object.setdefault(obj_id, {}).setdefault(frame_name, []).append(outline)
         if category is not None and obj_id not in video.by_category.setdefault(category, []):
             video.by_category[category].append(obj_id)
+
+
+def _track_id(annotation: Any) -> Any:
+    """What ties the annotations of one object together, None if there is nothing."""
+    if not isinstance(annotation, Mapping):
+        return None
+    attributes = annotation.get("attributes")
+    beside = attributes.get("track_id") if isinstance(attributes, Mapping) else None
+    return beside if annotation.get("track_id") is None else annotation["track_id"]
