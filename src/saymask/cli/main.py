@@ -27,7 +27,7 @@ class _Commands(TyperGroup):
         for word in words:
             if word.startswith("-") and " " in word and "=" not in word.partition(" ")[0]:
                 raise typer.BadParameter(
-                    f"{word!r} begins with a dash and is read as an option; write -- before the sentences that begin so: "
+                    f"{word!r} begins with a dash and is read as an option; write -- before such sentences: "
                     f"saymask segment OPTIONS -- SOURCE {word!r}"
                 )
         return super().parse_args(ctx, args)

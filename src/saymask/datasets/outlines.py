@@ -1,8 +1,8 @@
 """Images whose things are outlined in a file of COCO's form: polygons or RLE by annotation, file names by image.
 
 {"images": [{"id", "file_name"}], "annotations": [{"id", "image_id", "segmentation": ...}]}; a segmentation is a list of polygons
-[x, y, x, y ...], one polygon alone, an RLE, or a list of RLEs. Several parts of one thing are one mask, their union. An outline is filled when its mask is
-asked for.
+[x, y, x, y ...], one polygon alone, an RLE, or a list of RLEs. Several parts of one thing are one mask, their union. An outline is filled
+when its mask is asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Weight files as others publish them: safetensors or `torch.save`, in one file or in shards with an index.
 
-Reading is lazy (files are mapped, not loaded) and never runs code from a file (`weights_only`). A weight that is no finite number, or that was
-relabelled as an integer, would give masks without a word: it is an error that names its tensor.
+Reading is lazy (files are mapped, not loaded) and never runs code from a file (`weights_only`). A weight that is no finite
+number, or that was relabelled as an integer, would give wrong masks without a word: it is an error that names its tensor.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One training per folder: a file says who is at work there, on which host and since when.
 
-The file appears in one step and is touched every few seconds. A lock is stale if its process is gone from this host, or if nobody has touched
-it for minutes, whichever host it is of; ages are measured by the disk's own clock, since the hosts' clocks differ.
+The file appears in one step and is touched every few seconds. A lock of this host is stale if its process is gone, one of another host if
+nobody has touched it for minutes; ages are measured by the disk's own clock, since the hosts' clocks differ.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def open_source(source: str | Path, limits: ReadLimits = ReadLimits()) -> Video:
 def find_sources(pattern: str) -> list[Path]:
     """List the sources that `pattern` stands for, in natural order: each can be given to `open_source`.
 
-    A folder with images is one source, a folder of frames; any other folder stands for each video and folder of frames in it: files by their
-    content, whatever they are called. A glob stands for every video, image and folder of frames that it matches.
+    A folder with images is one source, a folder of frames; any other folder stands for each video and folder of frames in it, of files by
+    their content, whatever they are called. A glob stands for every video, image and folder of frames that it matches.
 
     Raises:
         VideoError: nothing there, with the closest names; or a folder with both images and videos, which could mean either.

@@ -145,8 +145,8 @@ class LabelImages:
         labels_HW = self._labels(self.files[frame], video)
         if _WHITE in obj_ids and len(shades := np.setdiff1d(labels_HW, [0, *obj_ids])) > _MAX_SHADES:
             raise DataError(
-                f"{self.files[frame]}: {len(shades)} values between black and the named object {_WHITE}, from {shades[0]} to {shades[-1]}; the "
-                "mask has soft edges, which would be cut off: save it as black (0) and white (255)"
+                f"{self.files[frame]}: {len(shades)} values between black and the named object {_WHITE}, from {shades[0]} to {shades[-1]}; "
+                "the mask has soft edges, which would be cut off: save it as black (0) and white (255)"
             )
         return labels_HW == np.array(obj_ids)[:, None, None]
 

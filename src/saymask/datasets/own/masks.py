@@ -1,7 +1,8 @@
 """Where the masks of a video of own data are, in which of six forms, and which frame each of them belongs to.
 
 Below `masks/<video>/` lies what a person has drawn or what `saymask segment` has written: a folder of black-and-white images per object,
-label maps, a COCO file or a YouTube-VIS file, labelme's or YOLO's files; `masks.json` beside `masks/` may hold those of several videos. There must be one answer.
+label maps, a COCO file or a YouTube-VIS file, labelme's or YOLO's files; `masks.json` beside `masks/` may hold those of several videos.
+There must be one answer.
 """
 
 from __future__ import annotations
@@ -206,8 +207,8 @@ def _first_number(numbers: Sequence[int], video: Video, place: Path) -> int:
         return 1
     if counts_from_one and len(numbers) >= _FEW_IN_A_ROW and sorted(numbers) == list(range(1, len(numbers) + 1)):
         raise DataError(
-            f"{place}: masks are numbered from 1 to {max(numbers)}, and the frames of {video.source} from 0 to {video.num_frames - 1}: 1 may "
-            f"mean the first frame or the second; rename them so that the first frame is 0, or add the mask of frame "
+            f"{place}: masks are numbered from 1 to {max(numbers)}, and the frames of {video.source} from 0 to {video.num_frames - 1}: "
+            f"1 may mean the first frame or the second; rename them so that the first frame is 0, or add the mask of frame "
             f"{video.num_frames} (if they count from 1) or 0 (if not), black if nothing is there"
         )
     return 0

@@ -2,8 +2,9 @@
 
 COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "segmentation", "track_id", "category_id"}], "categories"}.
 YouTube-VIS: {"videos": [{"id", "file_names"}], "annotations": [{"id", "video_id", "segmentations": [outline or null], "category_id"}]}.
-An object is called by its number: `track_id`, which CVAT keeps under `attributes`, or the annotation's `id` if there is none; or by its category, which stands for all objects
-of it. A frame that the file lists and that has no outline of an object is one on which the object is not there.
+An object is called by its number: `track_id`, which CVAT keeps under `attributes`, or the annotation's `id` if there is none; or by its
+category, which stands for all objects of it. A frame that the file lists and that has no outline of an object is one on which the object is
+not there.
 """
 
 from __future__ import annotations
@@ -142,17 +143,13 @@ class _Reader:
         for image in need(content, "images", list, str(self.path)):
             where = f"{self.path}: an image"
             frames[need_int(image, "id", where)] = self._add_frame(need(image, "file_name", str, where), image)
-        annotations = need(content, "annotations", list, str(self.path))
-        tracks = {str(track) for track in map(_track_id, annotations) if track is not None}
-        for place, annotation in enumerate(annotations, start=1):
+        for place, annotation in enumerate(need(content, "annotations", list, str(self.path)), start=1):
             where = f"{self.path}: annotation {place}"
             image_id, outline = need_int(annotation, "image_id", where), need(annotation, "segmentation", object, where)
             if image_id not in frames:
                 raise DataError(f"{where}: no image has the id {image_id}; export the file again")
             track = _track_id(annotation)
             obj_id = need_int(annotation, "id", where) if track is None else need_int({"track_id": track}, "track_id", where)
-            if track is None and str(obj_id) in tracks:
-                raise DataError(f"{where}: it has no track_id, and its id {obj_id} is another object's track_id; give every annotation one")
             self._add_outline(frames[image_id], obj_id, outline, self._category(annotation, where))
 
     def read_ytvis(self, content: Mapping[str, Any]) -> None:
@@ -198,10 +195,8 @@ class _Reader:
             video.by_category[category].append(obj_id)
 
 
-def _track_id(annotation: Any) -> Any:
+def _track_id(annotation: Mapping[str, Any]) -> Any:
     """What ties the annotations of one object together, None if there is nothing."""
-    if not isinstance(annotation, Mapping):
-        return None
     attributes = annotation.get("attributes")
     beside = attributes.get("track_id") if isinstance(attributes, Mapping) else None
     return beside if annotation.get("track_id") is None else annotation["track_id"]
