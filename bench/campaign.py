@@ -2,9 +2,9 @@
 
     python bench/campaign.py --inputs 2000 [--seed 0]
 
-Seeds (videos, images, a folder of own data, a model folder) are made here; each input is one of them with a few changes that the seed and the
-input's number decide. Worker processes with limits of time and memory read them. Prints the counts and the first failures of each kind; the
-exit code is 1 if there is any.
+Seeds (videos, images, a folder of own data, a model folder) are made here; each input is one of them with a few changes that the seed and
+the input's number decide. A worker process with limits of time and memory reads them. Prints the counts and the first failures; the exit
+code is 1 if there is any.
 """
 
 from __future__ import annotations

@@ -61,9 +61,8 @@ def _change_bytes(file: Path, rng: random.Random) -> None:
     elif way in ("flip", "number"):
         for _ in range(rng.choice((1, 3, 20))):
             place = rng.randrange(min(len(data), rng.choice((64, 2048, len(data)))))
-            data[place : place + 1 + 3 * (way == "number")] = rng.choice((b"\0", b"\xff", b"\x7f", rng.randbytes(1))) * (
-                1 + 3 * (way == "number")
-            )
+            length = 4 if way == "number" else 1
+            data[place : place + length] = rng.choice((b"\0", b"\xff", b"\x7f", rng.randbytes(1))) * length
     elif way == "cut":
         del data[rng.randrange(len(data)) :]
     elif way == "repeat":

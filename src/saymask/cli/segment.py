@@ -147,7 +147,7 @@ def segment(
                 with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability, runtime=runtime) as session:
                     prediction = ask(session, queries, options)
                 written = _save(prediction, only_folder or (out or OUT) / name, names)
-            entry["folder"] = str(written[0].parent)
+            entry["folder"] = shown(written[0].parent)
             report(prediction, written)
         except Exception as error:
             if len(paths) == 1:

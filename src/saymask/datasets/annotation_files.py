@@ -95,7 +95,7 @@ def need_int(entry: Mapping[str, Any], key: str, where: str) -> int:
     if isinstance(value, bool) or not (
         isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and len(value) <= MAX_DIGITS)
     ):
-        raise DataError(f"{where}: {key!r} is {str(value)[:40]!r}, expected a whole number; correct it, or download the file again")
+        raise DataError(f"{where}: {key!r} is {repr(value)[:40]}, expected a whole number; correct it, or download the file again")
     return int(value)
 
 
