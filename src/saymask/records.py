@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,9 @@ class Video:
         read: decodes frames; use `frames`, which checks the indices.
         frame_names: file stems for a folder of frames, otherwise five-digit indices.
         tags: metadata of the container.
+        frame_files: file names by frame name where frames are files.
+        pixel_aspect: width of a pixel over its height; masks lie on the stored grid, videos made from it keep this.
+        remarks: what had to be done to read it that a user should know.
     """
 
     name: str
@@ -68,6 +72,9 @@ class Video:
     read: FrameReader = field(repr=False)
     frame_names: tuple[str, ...]
     tags: Mapping[str, str] = field(default_factory=dict)
+    frame_files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pixel_aspect: Fraction = Fraction(1)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.timestamps_T.ndim != 1 or len(self.timestamps_T) == 0:
@@ -260,6 +267,17 @@ def check_queries(queries: Sequence[str]) -> None:
     for place, query in enumerate(queries, start=1):
         if not query.strip():
             raise ConfigError(f'query {place} is empty; say what to look for, e.g. "the red fish"')
+        if not is_text(query):
+            raise ConfigError(f"query {place} is no valid text: {query!r:.60} holds half a character (a surrogate); type it again")
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be written as UTF-8; what a broken file name or a JSON escape leaves may hold half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The command line, in process: what it prints, where it writes, how it fails. Model and session are stand-ins with known answers."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -287,7 +288,9 @@ def test_a_source_that_cannot_be_written_does_not_stop_the_others(stage, monkeyp
     make_image(Path("a.png"))
     make_image(Path("b.png"))
     result = saymask("segment", "[ab].png", "fish", "--format", "choosy", "-o", "out")
-    assert (result.exit_code, everything_in(Path("out"))) == (1, ["b", "b/done"])
+    assert (result.exit_code, everything_in(Path("out"))) == (1, ["b", "b/done", "index.json"])
+    of_a, of_b = json.loads(Path("out/index.json").read_text())
+    assert (of_a["source"], "too many objects" in of_a["error"], of_b) == ("a.png", True, {"source": "b.png", "folder": "out/b"})
     assert "saymask: error: a: too many objects for this format" in result.stderr.splitlines()
 
 

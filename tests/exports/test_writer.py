@@ -240,7 +240,8 @@ def test_sheet_shows_eight_frames_and_a_row_for_each_query(tmp_path: Path) -> No
         (["The red Fish!"], ["the-red-fish"]),
         (["a b", "a-b", "A  B?"], ["a-b", "a-b-2", "a-b-3"]),
         (["a", "a", "a 2"], ["a", "a-2", "a-2-2"]),
-        (["\u7ea2\u8272\u7684\u9c7c", "???"], ["query", "query-2"]),
+        (["\u7ea2\u8272\u7684\u9c7c", "???"], ["\u7ea2\u8272\u7684\u9c7c", "query"]),
+        (["\u0932\u093e\u0932 \u092e\u091b\u0932\u0940"], ["\u0932\u093e\u0932-\u092e\u091b\u0932\u0940"]),  # vowel signs are no spaces
         (["../../etc/passwd"], ["etc-passwd"]),
         (["x" * 50, "x" * 60], ["x" * 40, "x" * 38 + "-2"]),
         (["y" * 39 + " z"], ["y" * 39]),
@@ -286,7 +287,8 @@ def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_filled_folder_is_the_one_it_was(tmp_path: Path) -> None:
+def test_a_working_directory_that_is_filled_is_the_one_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     before = tmp_path.stat()
     with fill_folder(tmp_path) as draft:
         (draft / "masks").mkdir()
@@ -297,13 +299,24 @@ def test_a_filled_folder_is_the_one_it_was(tmp_path: Path) -> None:
     assert os.path.samestat(tmp_path.stat(), before)
 
 
-def test_filling_a_folder_replaces_nothing_that_came_in_meanwhile(tmp_path: Path) -> None:
+def test_filling_the_working_directory_replaces_nothing_that_came_in_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(VideoError) as error, fill_folder(tmp_path) as draft:
         (draft / "a.png").touch()
         (draft / "b.png").touch()
         (tmp_path / "b.png").write_text("mine")
     assert str(error.value) == f"{tmp_path}/b.png: already exists and is not overwritten; remove it or choose another folder"
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("b.png", "mine")]
+
+
+def test_an_empty_folder_is_replaced_in_one_step(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir(mode=0o750)
+    with fill_folder(out) as draft:
+        (draft / "a.png").touch()
+        assert not list(out.iterdir()) and draft.parent == tmp_path
+    assert [path.name for path in out.iterdir()] == ["a.png"] and out.stat().st_mode & 0o777 == 0o750
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(5, "Input/output error")])
@@ -315,6 +328,7 @@ def test_a_folder_whose_filling_stops_at_the_last_moment_is_empty_again(failure,
             raise failure
         return rename(path, target)
 
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Path, "rename", stop_at_b)
     expected = KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else VideoError
     with pytest.raises(expected) as error, fill_folder(tmp_path) as draft:

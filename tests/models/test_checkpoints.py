@@ -84,7 +84,7 @@ def test_incomplete_folder(saved, file):
             "config.json: not valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)); ",
         ),
         ("config.json", b"[]", "config.json: holds a list, expected an object; "),
-        ("model.safetensors", None, "model.safetensors: damaged or cut off ("),
+        ("model.safetensors", None, "model.safetensors: cannot be read as weights ("),
         ("tokenizer.json", b"{}", "tokenizer.json: cannot be read ("),
     ],
     ids=["json", "list", "weights", "tokenizer"],

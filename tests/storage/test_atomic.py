@@ -73,7 +73,9 @@ def test_of_threads_that_write_one_name_one_wins_and_the_others_are_told(tmp_pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_threads_fill_one_folder_without_mixing_their_drafts(tmp_path):
+def test_threads_fill_the_working_directory_without_mixing_their_drafts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def write(number: int, barrier: threading.Barrier) -> None:
         with fill_folder(tmp_path) as draft:
             (draft / f"{number}.txt").touch()

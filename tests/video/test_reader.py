@@ -324,7 +324,7 @@ def _bad_inputs(folder: Path, clips: SimpleNamespace) -> None:
         Image.fromarray(small).save(folder / "twins" / name)
 
 
-READABLE = "mp4, mov, mkv, webm, avi, gif; png, jpg, webp, bmp, tiff; a folder of frames"
+READABLE = "mp4, mov, mkv, webm, avi, gif, ts, mpg, wmv, flv, ogv, mxf; png, jpg, webp, bmp, tiff; a folder of frames"
 NOT_READABLE = f"not a video or image that can be read ({READABLE}); convert it to mp4"
 CUT_OFF = "the file is cut off, its last part is missing; download or export it again"
 IMAGES = ".png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff"

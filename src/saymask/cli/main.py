@@ -21,6 +21,17 @@ from saymask.errors import SaymaskError
 class _Commands(TyperGroup):
     """The place where every command's errors pass."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse a sentence that would be read as options, and say how to pass it."""
+        words = args[: args.index("--")] if "--" in args else args
+        for word in words:
+            if word.startswith("-") and " " in word and "=" not in word.partition(" ")[0]:
+                raise typer.BadParameter(
+                    f"{word!r} begins with a dash and is read as an option; write -- before such sentences: "
+                    f"saymask segment OPTIONS -- SOURCE {word!r}"
+                )
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

@@ -6,8 +6,10 @@ Results go to standard output, everything about the work itself (notices, warnin
 from __future__ import annotations
 
 import itertools
+import json
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -15,17 +17,25 @@ from typing import Protocol
 import typer
 
 from saymask.errors import ConfigError, VideoError
-from saymask.storage.atomic import fill_folder, new_folder
+from saymask.storage.atomic import fill_folder, is_vacant, new_folder, replaced_file
+from saymask.storage.json_files import read_json
+
+_NAME_LENGTH = 100
 
 
 def say(text: str) -> None:
     """Print a result."""
-    typer.echo(text)
+    typer.echo(_printable(text))
 
 
 def note(text: str) -> None:
     """Print a line about the work; it does not end up in a pipe."""
-    typer.echo(text, err=True)
+    typer.echo(_printable(text), err=True)
+
+
+def _printable(text: str) -> str:
+    """Names of files may hold bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def report_error(text: object) -> None:
@@ -75,7 +85,7 @@ def first_free(wanted: Path) -> Path:
     if wanted == wanted.parent:
         raise ConfigError(f"-o {wanted}: the root of the disk cannot be an output folder; name a folder in it")
     numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
-    free = next(path for path in itertools.chain([wanted], numbered) if not path.exists() or (path.is_dir() and not any(path.iterdir())))
+    free = next(path for path in itertools.chain([wanted], numbered) if not path.exists() or (path.is_dir() and is_vacant(path)))
     _require_writable(free)
     return free
 
@@ -97,6 +107,38 @@ def output_folder(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     with fill_folder(final) if final.exists() else new_folder(final) as draft:
         yield draft
+
+
+def source_names(paths: Sequence[Path]) -> list[str]:
+    """A folder name for each source: the end of its path, as much of it as tells the sources apart, never longer than a name may be."""
+    parts = [(*path.absolute().parts[1:-1], path.name if path.is_dir() else path.stem) for path in paths]
+    lengths = [1] * len(paths)
+    while True:
+        names = ["-".join(of_path[-length:]) for of_path, length in zip(parts, lengths, strict=True)]
+        count = Counter(names)
+        longer = [min(length + (count[name] > 1), len(of_path)) for name, length, of_path in zip(names, lengths, parts, strict=True)]
+        if longer == lengths:
+            break
+        lengths = longer
+    # Files of one folder that differ in their suffix alone keep it.
+    names = [f"{name}{path.suffix}" if count[name] > 1 else name for name, path in zip(names, paths, strict=True)]
+    return [name[-_NAME_LENGTH:] for name in names]
+
+
+def write_index(folder: Path, entries: Sequence[Mapping[str, str]]) -> None:
+    """Say in index.json which source each folder is of, and why a source has none; sources of earlier runs stay in it."""
+    path = folder / "index.json"
+    sources = {entry["source"] for entry in entries}
+    try:
+        earlier = read_json(path, ConfigError, "")
+    except ConfigError:
+        earlier = []
+    kept = (
+        [entry for entry in earlier if isinstance(entry, dict) and entry.get("source") not in sources] if isinstance(earlier, list) else []
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with replaced_file(path) as draft:
+        draft.write_text(json.dumps([*kept, *entries], indent=1) + "\n", encoding="utf-8")
 
 
 def shown(path: Path) -> str:

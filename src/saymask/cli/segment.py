@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from saymask import records
-from saymask.cli.output import first_free, free_folder, note, output_folder, progress_bar, report_error, say, shown
+from saymask.cli.output import (
+    first_free,
+    free_folder,
+    note,
+    output_folder,
+    progress_bar,
+    report_error,
+    say,
+    shown,
+    source_names,
+    write_index,
+)
 from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
 from saymask.models import choice
@@ -25,6 +36,8 @@ if TYPE_CHECKING:
     from saymask.trackers.base import Tracker
 
 OUT = Path("saymask-out")
+MAX_LISTED = 8
+"""So many names of files that are left out are said."""
 
 
 def _check_model(model: str) -> str:
@@ -105,12 +118,15 @@ def segment(
     _check_queries(queries)
     names = _parse_formats(formats)
     from saymask.session import VideoSession
-    from saymask.video.reader import find_sources, open_source
+    from saymask.video.reader import find_sources, left_out, open_source
 
     limits = ReadLimits(max_pixels, max_frames)
     paths = find_sources(source)
+    if skipped := left_out(source, paths):
+        listed = ", ".join(path.name for path in skipped[:MAX_LISTED]) + (" …" if len(skipped) > MAX_LISTED else "")
+        note(f"left out, since they are no videos: {listed} ({len(skipped)} of {len(skipped) + len(paths)})")
     only_folder = out if len(paths) == 1 else None
-    first_free(only_folder or (out or OUT) / paths[0].absolute().stem)  # before a model is loaded for nothing
+    first_free(only_folder or (out or OUT) / source_names(paths)[0])  # before a model is loaded for nothing
     runtime = Runtime.choose(device, dtype)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
     models = choice.ModelForEach(model, runtime, vision_tower)
@@ -118,7 +134,10 @@ def segment(
         model_options(models.for_video(None), template, answer, settings)  # before a video is opened for nothing
     notices: set[str] = set()
     failed = 0
-    for path in paths:
+    entries: list[dict[str, str]] = []
+    for path, name in zip(paths, source_names(paths), strict=True):
+        entry = {"source": str(path)}
+        entries.append(entry)
         try:
             with _disk_trouble_named(path):
                 video = open_source(path, limits)
@@ -127,18 +146,26 @@ def segment(
             if model == choice.AUTO and not choice.drawn_for(video):
                 _note_once(f"model {segmenter.name} (chosen for this video; name another with -m)", notices)
             _note_once(_unknown_words(segmenter, queries), notices)
+            for remark in video.remarks:
+                note(f"{path}: {remark}")
             for part in (segmenter, chosen_tracker):
                 _note_once(part.notice(video) if part else None, notices)
             with _disk_trouble_named(path):
                 with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability, runtime=runtime) as session:
                     prediction = ask(session, queries, options)
-                written = _save(prediction, only_folder or (out or OUT) / video.name, names)
+                written = _save(prediction, only_folder or (out or OUT) / name, names)
+            entry["folder"] = shown(written[0].parent)
             report(prediction, written)
-        except SaymaskError as error:
+        except Exception as error:
             if len(paths) == 1:
                 raise
-            report_error(error)
+            # A bug that one source brings to light must not cost the others their masks.
+            what = error if isinstance(error, SaymaskError) else f"{path}: unexpected {error!r}; please report this"
+            entry["error"] = str(what)
+            report_error(what)
             failed += 1
+        if len(paths) > 1:
+            write_index(out or OUT, entries)
     if failed:
         raise SaymaskError(f"{failed} of {len(paths)} sources failed; the others are done")
 

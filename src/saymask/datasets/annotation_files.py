@@ -16,6 +16,8 @@ from saymask.storage import json_files
 from saymask.video.stills import IMAGE_SUFFIXES
 
 T = TypeVar("T")
+MAX_DIGITS = 18
+"""Of an id: Python refuses to read thousands of digits, and arrays hold no more than these."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def read_bytes(path: Path) -> bytes:
         DataError: it is a folder, or nobody may read it.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError(0, "a pipe or a device, not a regular file")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); put a file there that you may read") from None
@@ -88,8 +92,10 @@ def need_int(entry: Mapping[str, Any], key: str, where: str) -> int:
         DataError: it is missing or no whole number.
     """
     value = need(entry, key, object, where)
-    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, str) and value.isdecimal())):
-        raise DataError(f"{where}: {key!r} is {value!r}, expected a whole number; correct it, or download the file again")
+    if isinstance(value, bool) or not (
+        isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and len(value) <= MAX_DIGITS)
+    ):
+        raise DataError(f"{where}: {key!r} is {repr(value)[:40]}, expected a whole number; correct it, or download the file again")
     return int(value)
 
 

@@ -54,6 +54,8 @@ def read_pixels(path: Path, video: Video, remedies: Remedies = _OF_A_RELEASE) ->
         DataError: it is damaged, or of another size than the video's frames.
     """
     try:
+        if not path.is_file():
+            raise OSError("not a regular file")
         with Image.open(path, formats=["PNG"]) as image:
             pixels = np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "PA") else image)
     except Image.DecompressionBombError as error:

@@ -1,8 +1,8 @@
 """Images whose things are outlined in a file of COCO's form: polygons or RLE by annotation, file names by image.
 
 {"images": [{"id", "file_name"}], "annotations": [{"id", "image_id", "segmentation": ...}]}; a segmentation is a list of polygons
-[x, y, x, y ...], an RLE, or a list of RLEs. Several parts of one thing are one mask, their union. An outline is filled when its mask is
-asked for.
+[x, y, x, y ...], one polygon alone, an RLE, or a list of RLEs. Several parts of one thing are one mask, their union. An outline is filled
+when its mask is asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from saymask.datasets.annotation_files import need, need_int, read_json
 from saymask.datasets.layout import Layout
 from saymask.errors import DataError
-from saymask.records import Video
+from saymask.records import Rle, Video
 from saymask.samples import Item, Sample
 from saymask.video.coco_rle import read_rle
 from saymask.video.limits import ReadLimits
@@ -121,12 +121,14 @@ def fill(outline: Any, height: int, width: int) -> np.ndarray:
         ValueError: what is wrong with it, without a file's name.
     """
     if not isinstance(outline, list):
-        return read_rle(outline).decode()
+        return _decoded(read_rle(outline), height, width)
+    if outline and all(isinstance(number, int | float) for number in outline):
+        outline = [outline]
     if outline and all(isinstance(part, Mapping) for part in outline):
-        masks = [read_rle(part).decode() for part in outline]
+        masks = [_decoded(read_rle(part), height, width) for part in outline]
         if len({mask_HW.shape for mask_HW in masks}) > 1:
             raise ValueError("its parts are of different sizes")
-        return np.logical_or.reduce(masks)
+        return np.logical_or.reduce(masks) if masks[0].shape == (height, width) else masks[0]
     if not outline or not all(isinstance(polygon, list) and len(polygon) >= 6 for polygon in outline):
         raise ValueError("its polygons need three corners or more")
     for polygon in outline:
@@ -135,6 +137,11 @@ def fill(outline: Any, height: int, width: int) -> np.ndarray:
     from pycocotools import mask as coco_mask
 
     return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outline, height, width))).astype(bool)
+
+
+def _decoded(rle: Rle, height: int, width: int) -> np.ndarray:
+    """Its mask; one of another size is of no use, and only its shape takes no memory."""
+    return rle.decode() if (rle.height, rle.width) == (height, width) else np.broadcast_to(np.False_, (rle.height, rle.width))
 
 
 def _check_corners(polygon: list[Any], height: int, width: int) -> None:

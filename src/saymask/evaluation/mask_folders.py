@@ -49,6 +49,9 @@ def _of_video(item: Item) -> str | None:
     return item.video_name if item.expression.obj_ids and max(item.expression.obj_ids) <= 255 else None
 
 
+_BLACK_AND_WHITE = (0, 1, 255)
+_VOID = (254, 255)
+_FAR = 32  # no dataset of label maps has so many objects more in one video
 _REMEDIES = Remedies("write it again", "enlarge masks to the size of the frames")
 
 
@@ -89,7 +92,22 @@ class MaskFolders:
         """The mask of one frame -> bool mask_HW."""
         pixels = read_pixels(path, sample.video, _REMEDIES)
         if not self.layout.is_label_map:
-            return np.atleast_3d(pixels).max(-1) > 0
+            values_HW = np.atleast_3d(pixels).max(-1)
+            others = np.setdiff1d(values_HW, _BLACK_AND_WHITE)
+            if others.size:
+                raise DataError(
+                    f"{path}: values {', '.join(map(str, others[:3].tolist()))}, but a mask is black (0) and white (255, or 1); "
+                    "it was compressed, resized, or is a label map: write it again"
+                )
+            return values_HW > 0
         if pixels.ndim == 3:
             raise DataError(f"{path}: an image in colour, but a label map has one number per pixel; write palette or grey PNG")
-        return np.isin(pixels, sample.expression.obj_ids)
+        found_HW = np.isin(pixels, sample.expression.obj_ids)
+        others = np.setdiff1d(pixels, [0, *_VOID])
+        largest = max(sample.expression.obj_ids, default=0)
+        if others.size and not found_HW.any() and others.min() > largest + _FAR:
+            raise DataError(
+                f"{path}: values {', '.join(map(str, others[:3].tolist()))}, but objects are numbered from 1 (this one is {largest}); "
+                "write the dataset's own numbers of objects"
+            )
+        return found_HW

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from saymask.records import Masklet, Prediction, Rle
+from saymask.records import Masklet, Prediction, Rle, Video
 from saymask.storage.atomic import new_file
 from saymask.video.masks import rle_to_coco
 
@@ -44,7 +44,7 @@ def write_coco(prediction: Prediction, directory: Path) -> Path:
                     }
                 )
     images = [
-        {"id": index + 1, "file_name": f"{name}.jpg", "height": video.height, "width": video.width, "frame_index": index}
+        {"id": index + 1, "file_name": _file_name(video, name), "height": video.height, "width": video.width, "frame_index": index}
         for index, name in enumerate(video.frame_names)
     ]
     content = {"info": _info(prediction), "images": images, "categories": _categories(prediction), "annotations": annotations}
@@ -74,7 +74,7 @@ def write_ytvis(prediction: Prediction, directory: Path) -> Path:
         "height": video.height,
         "width": video.width,
         "length": video.num_frames,
-        "file_names": [f"{video.name}/{name}.jpg" for name in video.frame_names],
+        "file_names": [f"{video.name}/{_file_name(video, name)}" for name in video.frame_names],
     }
     content = {"info": _info(prediction), "videos": [entry], "categories": _categories(prediction), "annotations": annotations}
     return _write_json(directory / "ytvis.json", content)
@@ -83,7 +83,7 @@ def write_ytvis(prediction: Prediction, directory: Path) -> Path:
 def write_npz(prediction: Prediction, directory: Path) -> Path:
     """Masks as packed bits, masks.npz, with their shape, timestamps, queries and object ids.
 
-    `shape` is (N, T, H, W), `timestamps` (T); `queries` and `obj_ids` have one entry per object.
+    `shape` is (N, T, H, W), `timestamps` (T), `source` where the video came from; `queries` and `obj_ids` have one entry per object.
 
     To unpack:
         z = np.load("masks.npz")
@@ -98,6 +98,7 @@ def write_npz(prediction: Prediction, directory: Path) -> Path:
         "queries": np.array([result.query for result, _ in objects], dtype=np.str_),
         "obj_ids": np.array([masklet.obj_id for _, masklet in objects], dtype=np.int64),
         "timestamps": video.timestamps_T,
+        "source": np.array(video.source, dtype=np.str_),
     }
     packed_header = {"descr": "|u1", "fortran_order": False, "shape": (*shape[:2], -(-video.height * video.width // 8))}
     path = directory / "masks.npz"
@@ -120,13 +121,18 @@ def _numbered_objects(prediction: Prediction) -> Iterator[tuple[int, Masklet]]:
             yield category_id, masklet
 
 
+def _file_name(video: Video, frame_name: str) -> str:
+    """The frame's own file; frames of a video file have none and are called as a tool that extracts them would."""
+    return video.frame_files.get(frame_name, f"{frame_name}.jpg")
+
+
 def _categories(prediction: Prediction) -> list[dict[str, Any]]:
     return [{"id": number, "name": result.query, "supercategory": "query"} for number, result in enumerate(prediction.results, start=1)]
 
 
 def _info(prediction: Prediction) -> dict[str, Any]:
     video = prediction.video
-    return {"description": f"masks of {video.name} by saymask", "video": video.name, "fps": round(video.fps, 6)}
+    return {"description": f"masks of {video.name} by saymask", "video": video.name, "source": video.source, "fps": round(video.fps, 6)}
 
 
 def _xywh(rle: Rle) -> list[float]:

@@ -21,11 +21,19 @@ from saymask.storage.atomic import new_file
 
 _TICKS_PER_SECOND = 360_000  # whole ticks for 24, 25, 30, 60 frames per second, their 1000/1001 variants, ms and 1/90000 s
 _BT709 = 1
+_LARGE_PIXELS = 4096 * 4096
+_FEW_FRAMES_HELD = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
+"""Above that size: x264 otherwise holds a dozen frames to look ahead and one for each thread."""
 _LIMITED_RANGE = 1
 
 
 def write_video(
-    path: Path, frames: Iterable[np.ndarray], timestamps_T: np.ndarray, duration: float, tags: Mapping[str, str] | None = None
+    path: Path,
+    frames: Iterable[np.ndarray],
+    timestamps_T: np.ndarray,
+    duration: float,
+    tags: Mapping[str, str] | None = None,
+    pixel_aspect: Fraction = Fraction(1),
 ) -> None:
     """Encode frames to `path`, which appears when all are written.
 
@@ -34,20 +42,23 @@ def write_video(
         timestamps_T: seconds, strictly increasing.
         duration: seconds from the first frame's start to the last one's end.
         tags: container metadata, such as a comment.
+        pixel_aspect: width of a pixel over its height.
 
     Raises:
         VideoError: `path` exists or cannot be written, or H.264 cannot hold frames of that size.
     """
     with new_file(path) as draft:
         try:
-            _encode(draft, frames, timestamps_T, duration, tags or {})
+            _encode(draft, frames, timestamps_T, duration, tags or {}, pixel_aspect)
         except FFmpegError as error:
             if isinstance(error, OSError):
                 raise
             raise VideoError(f"{path}: H.264 encoding failed ({error.strerror}), perhaps for the frame size; use the format png") from None
 
 
-def _encode(path: Path, frames: Iterable[np.ndarray], timestamps_T: np.ndarray, duration: float, tags: Mapping[str, str]) -> None:
+def _encode(
+    path: Path, frames: Iterable[np.ndarray], timestamps_T: np.ndarray, duration: float, tags: Mapping[str, str], pixel_aspect: Fraction
+) -> None:
     ticks = np.round(timestamps_T * _TICKS_PER_SECOND).astype(np.int64).tolist()
     end = round((float(timestamps_T[0]) + duration) * _TICKS_PER_SECOND)
     shown_for = dict(zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
@@ -71,6 +82,9 @@ def _encode(path: Path, frames: Iterable[np.ndarray], timestamps_T: np.ndarray, 
             even_HWC = _even(frame_HWC)
             if not codec.is_open:
                 stream.height, stream.width = even_HWC.shape[:2]
+                codec.sample_aspect_ratio = pixel_aspect
+                if stream.height * stream.width > _LARGE_PIXELS:
+                    codec.options = {**codec.options, **_FEW_FRAMES_HELD}
             picture = av.VideoFrame.from_ndarray(even_HWC, format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             picture.pts, picture.time_base = pts, codec.time_base

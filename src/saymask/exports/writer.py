@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from unicodedata import category, normalize
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -47,7 +48,7 @@ def write_overlay(prediction: Prediction, directory: Path) -> Path:
             Image.fromarray(next(_overlaid(prediction, legend))).save(draft)
         return path
     path = directory / "overlay.mp4"
-    write_video(path, _overlaid(prediction, legend), video.timestamps_T, video.duration)
+    write_video(path, _overlaid(prediction, legend), video.timestamps_T, video.duration, {"title": video.source}, video.pixel_aspect)
     return path
 
 
@@ -132,10 +133,11 @@ def write_sheet(prediction: Prediction, directory: Path) -> Path:
 
 
 def query_slugs(queries: Sequence[str]) -> list[str]:
-    """A folder name for each query: a-z, 0-9 and single dashes, at most 40 characters, never empty, no two alike."""
+    """A folder name for each query: small letters and digits of any script and single dashes, 1 to 40 characters, no two alike."""
     slugs: list[str] = []
     for query in queries:
-        stem = re.sub(r"[^a-z0-9]+", "-", query.lower()).strip("-")[:_SLUG_LENGTH].rstrip("-") or "query"
+        kept = "".join(sign if sign.isalnum() or category(sign).startswith("M") else "-" for sign in normalize("NFKC", query.lower()))
+        stem = re.sub("-+", "-", kept).strip("-")[:_SLUG_LENGTH].rstrip("-") or "query"
         slug, number = stem, 1
         while slug in slugs:
             number += 1

@@ -18,6 +18,7 @@ from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import families, resolve, suggest, table
 from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
 from saymask.models.base import TOWER_OPTION, Release, Segmenter
+from saymask.models.config_values import require_fitting_config
 from saymask.models.family import Family
 from saymask.models.parts.auxiliary import AUX_PREFIX
 from saymask.models.parts.tokenizer import read_tokenizer
@@ -26,7 +27,7 @@ from saymask.runtime import Runtime
 from saymask.storage.hub import HUB_ID, fetch_config
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
-from saymask.storage.weight_files import read_json, read_shapes
+from saymask.storage.weight_files import read_json, read_shapes, require_plain_folder, require_sound
 
 COPY_AGAIN = "copy the model folder again"
 
@@ -62,6 +63,8 @@ def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_
     if not folder.exists() and HUB_ID.fullmatch(name):
         config = fetch_config(name)
         return _release_of(read_json(config), f"{name} on the hub").load_hub(name, runtime, name, tower)
+    if folder.is_dir():
+        require_plain_folder(folder)
     if folder.is_dir() and (release := _find_release(folder)):
         return release.load(folder, runtime, folder.name, tower)
     if tower is not None:
@@ -173,7 +176,10 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
     for file in ("config.json", "model.safetensors"):
         if not (folder / file).is_file():
             raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and a tokenizer")
-    family = _family_of(read_json(folder / "config.json").get("model_type"), f"{folder}/config.json")
+    values = read_json(folder / "config.json")
+    family = _family_of(values.get("model_type"), f"{folder}/config.json")
+    require_fitting_config(folder, values, family.load("model"))
+    require_sound([folder / "model.safetensors"])
     tokenizer = read_tokenizer(folder)
     quantisation: dict[str, Any] = {}
     if runtime.quantization_config is not None:
@@ -209,6 +215,7 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
 
 def _family_of(model_type: Any, source: str) -> Family:
     """The family whose layout of ours has this `model_type`."""
+    model_type = model_type if isinstance(model_type, str) else str(model_type)
     by_type = {family.model_type: family for family in families().values() if family.model_type}
     if model_type not in by_type:
         raise CheckpointError(f"{source}: model_type {model_type!r} is not a saymask model; {suggest(str(model_type), by_type)}")

@@ -7,6 +7,7 @@ and processes may write to one folder at the same time. What already exists is n
 from __future__ import annotations
 
 import glob
+import os
 import secrets
 import shutil
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from saymask.errors import VideoError
 
+_DRAFT_MARK = ".partial-"
 _publishing = threading.Lock()
 """Held from asking whether a name is free to taking it."""
 
@@ -53,7 +55,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
         VideoError: its folder does not exist, or the disk refuses (full, no permission); what was there is still there.
     """
     with _draft(path) as draft:
-        for left in path.parent.glob(f"{glob.escape(f'.{path.stem}.partial-')}*{glob.escape(path.suffix)}"):
+        for left in path.parent.glob(f"{glob.escape(f'.{path.stem}{_DRAFT_MARK}')}*{glob.escape(path.suffix)}"):
             left.unlink(missing_ok=True)
         yield draft
         draft.replace(path)
@@ -61,14 +63,38 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def fill_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; what it holds moves into `path` when the block ends without an exception.
+    """Give an empty folder to fill; it takes the place of `path`, which exists and is empty, when the block ends without an exception.
 
-    `path` exists and is empty. It stays the folder that it is, because somebody may stand in it; after an error it is empty again.
+    One step replaces a folder, so that a kill at any moment leaves nothing of the work under its name. A folder that cannot be replaced
+    (the working directory, the root of a disk, one in a folder that is not ours) is filled instead, entry by entry.
 
     Raises:
-        VideoError: something else has put files of the same names there, or the disk refuses (full, no permission).
+        VideoError: something else has put files there, or the disk refuses (full, no permission).
     """
-    draft = path / f".partial-{secrets.token_hex(8)}"
+    if _is_fixed(path):
+        with _filled_in_place(path) as draft:
+            yield draft
+        return
+    with _draft(path) as draft:
+        draft.mkdir()
+        yield draft
+        draft.chmod(path.stat().st_mode & 0o7777)
+        draft.rename(path)
+
+
+def is_vacant(folder: Path) -> bool:
+    """Whether a folder holds nothing but what a killed writer may have left."""
+    return all(_DRAFT_MARK in path.name and path.name.startswith(".") for path in folder.iterdir())
+
+
+def _is_fixed(folder: Path) -> bool:
+    return folder.samefile(Path.cwd()) or folder.is_mount() or any(folder.iterdir()) or not os.access(folder.parent, os.W_OK)
+
+
+@contextmanager
+def _filled_in_place(path: Path) -> Iterator[Path]:
+    """What the draft in `path` holds moves into `path`; after an error nothing of it is left there."""
+    draft = path / f"{_DRAFT_MARK}{secrets.token_hex(8)}"
     children: list[Path] = []
     try:
         draft.mkdir()
@@ -106,7 +132,7 @@ def _draft(path: Path) -> Iterator[Path]:
     """A hidden name beside `path`, with its suffix, that nobody else uses; whatever still has it at the end is removed."""
     if not path.parent.is_dir():
         raise VideoError(f"{path}: no folder {path.parent} to write to; create it first")
-    draft = path.with_name(f".{path.stem}.partial-{secrets.token_hex(8)}{path.suffix}")
+    draft = path.with_name(f".{path.stem}{_DRAFT_MARK}{secrets.token_hex(8)}{path.suffix}")
     try:
         yield draft
     except OSError as error:

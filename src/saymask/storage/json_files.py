@@ -1,6 +1,7 @@
 """JSON files that others wrote: one reader, whose caller says which error a damaged file raises and what to do then.
 
-Only regular files are opened, and their size is checked before they are read. Nesting is bounded by Python's own limit on recursion.
+Only regular files are opened, and their size is checked before they are read. Nesting is bounded by Python's own limit on recursion, or
+tighter where the caller asks `is_nested_deeper`.
 """
 
 from __future__ import annotations
@@ -47,12 +48,32 @@ def read_json(path: Path, error: type[SaymaskError], remedy: str, *, fallback_en
         raise error(f"{path}: not valid JSON ({problem}); {remedy}") from None
 
 
+def read_text(path: Path, error: type[SaymaskError], remedy: str, *, max_bytes: int = MAX_BYTES) -> str:
+    """Read a text file in UTF-8; arguments of `read_json`, and `error` if it cannot be read or is no text."""
+    try:
+        return _read_regular_file(path, max_bytes).decode("utf-8-sig")
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror or problem}); {remedy}") from None
+    except UnicodeDecodeError:
+        raise error(f"{path}: not a text in UTF-8; {remedy}") from None
+
+
 def read_json_object(path: Path, error: type[SaymaskError], remedy: str, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read a JSON file that holds an object; arguments and errors of `read_json`, and `error` if it holds something else."""
     values = read_json(path, error, remedy, max_bytes=max_bytes)
     if not isinstance(values, dict):
         raise error(f"{path}: holds a {type(values).__name__}, expected an object; {remedy}")
     return values
+
+
+def is_nested_deeper(values: Any, limit: int) -> bool:
+    """Whether lists and objects lie in one another more than `limit` times."""
+    level = [values]
+    for _ in range(limit):
+        level = [
+            inner for outer in level if isinstance(outer, dict | list) for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(value, dict | list) for value in level)
 
 
 def _read_regular_file(path: Path, max_bytes: int) -> bytes:

@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from saymask.errors import CheckpointError
 from saymask.runtime import Runtime
-from saymask.storage.weight_files import read_json, weight_files
+from saymask.storage.weight_files import read_json, require_plain_folder, require_sound, weight_files
 
 MAX_SHOWN = 20
 
@@ -48,7 +48,8 @@ def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str
     model_type, wanted = read_json(folder / "config.json").get("model_type"), model_class.config_class.model_type
     if model_type != wanted:
         raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is not {wanted!r}; {remedy}")
-    weight_files(folder)  # says what is missing
+    require_plain_folder(folder)
+    require_sound(weight_files(folder))
     with quiet_transformers():
         try:
             model, info = model_class.from_pretrained(

@@ -26,7 +26,7 @@ from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import raise_unless_exact
-from saymask.storage.weight_files import read_tensors, weight_files
+from saymask.storage.weight_files import mapped_tensors, weight_files
 from saymask.training.run_log import LogState
 from saymask.training.sharded import gather_trained, spread_like, trained_tensors, whole, write
 
@@ -128,7 +128,7 @@ def _read_into(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer
     weights, parameters = trained_tensors(module), dict(module.named_parameters())
     missing, unexpected, mismatched = set(weights), [], []
     for file in weight_files(folder):
-        for full_name, values in read_tensors(file):
+        for full_name, values in mapped_tensors(file):
             kind, name = full_name.split(".", 1)
             target = weights.get(name) if kind == _WEIGHTS else parameters.get(name) if kind in _MOMENTS else None
             if target is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from saymask.training.blocks import checkpoint_blocks
 from saymask.training.checkpoint import RunState, collect, frozen_digest, load_checkpoint, newest_checkpoint, save_checkpoint
 from saymask.training.config import TrainConfig, require_same_run
 from saymask.training.feeding import feed
+from saymask.training.lock import LOCK, lock_run
 from saymask.training.optim import build_optimizer
 from saymask.training.parallel import Parallel, start
 from saymask.training.run_log import LogState, RunLog
@@ -49,28 +51,31 @@ def train(
         CheckpointError: the last checkpoint cannot be read.
         DataError: a loss or gradient is not finite; names step and samples. The weights stay those of the last checkpoint.
     """
+    if resume:
+        require_resumable(out_dir)
     parallel = start(config, runtime or Runtime.choose())
     folder = parallel.from_main(out_dir)
-    if parallel.is_main:
-        _require_usable(folder, config, resume)
-    parallel.wait()
-    tell = progress if progress and parallel.is_main else lambda done, steps, label: None
-    run = _begin(config, folder, resume, parallel, tell)
-    run.train()
-    parallel.finish()
+    with lock_run(folder) if parallel.is_main else nullcontext():
+        if parallel.is_main:
+            _require_usable(folder, config, resume)
+        parallel.wait()
+        tell = progress if progress and parallel.is_main else lambda done, steps, label: None
+        run = _begin(config, folder, resume, parallel, tell)
+        run.train()
+        parallel.finish()
     return folder / "model"
 
 
 def require_resumable(out_dir: Path) -> None:
-    """Raise ConfigError unless the folder holds a checkpoint of a run."""
-    if not (out_dir / CONFIG).is_file() or not newest_checkpoint(out_dir):
+    """Raise ConfigError unless a run has begun in the folder; one that was killed before its first checkpoint begins again."""
+    if not (out_dir / CONFIG).is_file() and not newest_checkpoint(out_dir) and not (out_dir / LOCK).is_file():
         raise ConfigError(f"{out_dir}: nothing to resume, there is no checkpoint; start without --resume")
 
 
 def _require_usable(folder: Path, config: TrainConfig, resume: bool) -> None:
     if resume:
-        require_resumable(folder)
-        require_same_run(folder / CONFIG, config)
+        if (folder / CONFIG).is_file():
+            require_same_run(folder / CONFIG, config)
     elif (folder / CONFIG).exists():
         raise ConfigError(f"{folder} already holds a run; continue it with --resume or choose another folder")
 
@@ -162,10 +167,9 @@ def _begin(config: TrainConfig, folder: Path, resume: bool, parallel: Parallel, 
     log = RunLog(folder / "log.jsonl", state.step, state.log, parallel, config.micro_batches * config.batch_size)
     step = Stepper(config, task, parallel, model, optimizer, log)
     run = _Run(config, folder, parallel, task, step, exam, frozen_sha256, progress, state.step, state.best)
-    if not checkpoint:
-        folder.mkdir(parents=True, exist_ok=True)
-        run.save()  # so that a run can be continued from its first second
     if parallel.is_main:
         with replaced_file(folder / CONFIG) as draft:
             config.save(draft)
+    if not checkpoint:
+        run.save()  # so that a run can be continued from its first second
     return run

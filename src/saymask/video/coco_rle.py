@@ -14,6 +14,7 @@ import numpy as np
 from saymask.records import Rle
 
 _FIRST_CHARACTER = 48
+_MAX_PIXELS = 2**32 - 1  # a run is a uint32
 
 
 def read_rle(segmentation: Any) -> Rle:
@@ -28,8 +29,10 @@ def read_rle(segmentation: Any) -> Rle:
     if not isinstance(size, list | tuple) or len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise ValueError(f"bad RLE: its size is {size!r}, expected [height, width]")
     height, width = size
+    if height * width > _MAX_PIXELS:
+        raise ValueError(f"bad RLE: its size is {size!r}, larger than any frame")
     if isinstance(counts, list):
-        if not all(isinstance(count, int) for count in counts):
+        if not all(isinstance(count, int) and abs(count) <= _MAX_PIXELS for count in counts):
             raise ValueError(f"bad RLE: its counts are {str(counts)[:40]}, expected whole numbers")
         runs = np.asarray(counts, dtype=np.int64)
     else:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _SIGNATURES = {"mov": (4, b"ftyp"), "matroska": (0, b"\x1a\x45\xdf\xa3"), "avi": (0, b"RIFF"), "gif": (0, b"GIF8")}
+_STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 _UNKNOWN_RIFF_SIZE = 0xFFFF_FFFF
 _EBML_SEGMENT = b"\x18\x53\x80\x67"
 
@@ -36,8 +37,44 @@ def is_cut_off(path: Path, container_format: str, stream: VideoStream) -> bool:
         if container_format == "avi":
             claimed = int.from_bytes(file.read(8)[4:], "little")
             return claimed != _UNKNOWN_RIFF_SIZE and claimed + 8 > size
-        file.seek(max(0, size - 64))
-        return not file.read().rstrip(b"\0").endswith(b";")  # GIF: the trailer byte
+        return container_format == "gif" and not _reaches_gif_trailer(file)
+
+
+def is_still_container(path: Path) -> bool:
+    """Whether an ISO file says that it holds images (HEIC, AVIF) and not a video."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS
+
+
+def _reaches_gif_trailer(file: BinaryIO) -> bool:
+    """Walk from block to block up to the trailer; what lies behind it is nobody's."""
+    file.seek(10)
+    flags = file.read(3)[:1]
+    _skip_gif_colours(file, flags)
+    while kind := file.read(1):
+        if kind == b";":
+            return True
+        if kind == b"!":
+            file.seek(1, 1)
+        elif kind == b",":
+            _skip_gif_colours(file, file.read(9)[8:])
+            file.seek(1, 1)
+        elif kind == b"\0":
+            continue
+        else:
+            return False
+        while length := file.read(1):
+            if length == b"\0":
+                break
+            file.seek(length[0], 1)
+    return False
+
+
+def _skip_gif_colours(file: BinaryIO, flags: bytes) -> None:
+    """A colour table, if the flags say that one follows."""
+    if flags and flags[0] & 0x80:
+        file.seek(3 << (flags[0] & 7) + 1, 1)
 
 
 def _matroska_end(file: BinaryIO) -> int | None:

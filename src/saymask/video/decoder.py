@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,12 +29,15 @@ from av.video.stream import VideoStream
 
 from saymask.errors import VideoError
 from saymask.records import Video
-from saymask.video.completeness import is_cut_off, looks_like_video
+from saymask.video.completeness import is_cut_off, is_still_container, looks_like_video
 from saymask.video.limits import ReadLimits
+from saymask.video.mp4_index import require_modest_index
 
 # Without these a text file named .mp4 can make FFmpeg read other files, or fetch from the network.
-_SAFE_OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif", "protocol_whitelist": "file"}
-_READABLE = "mp4, mov, mkv, webm, avi, gif; png, jpg, webp, bmp, tiff; a folder of frames"
+# Playlists, image patterns and streams without times are left out.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,asf,flv,ogg,ivf,nut,mxf,rm,wtv,dv,yuv4mpegpipe"
+_SAFE_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_READABLE = "mp4, mov, mkv, webm, avi, gif, ts, mpg, wmv, flv, ogv, mxf; png, jpg, webp, bmp, tiff; a folder of frames"
 _TRUE_TIMES = ("mov", "matroska")  # containers that store presentation times and reliable keyframe marks
 _DECODE_THREADS = min(8, os.cpu_count() or 1)  # each thread holds a frame: more costs memory, not time
 _SKIP_RATHER_THAN_SEEK = 8  # frames; a seek empties the decoder's pipeline
@@ -49,13 +53,20 @@ class FrameIndex:
         pts_T: presentation times in units of the stream, strictly increasing.
         key_pts_T: presentation time of the keyframe from which each frame can be decoded.
         end_pts: when the last frame ends.
-        by_order: times are only a guess (AVI): the i-th decoded frame is the i-th shown.
+        by_order: times do not tell frames apart (AVI, equal or missing ones): the i-th decoded frame is the i-th shown.
+        remarks: what a user should know of how they were found.
     """
 
     pts_T: np.ndarray
     key_pts_T: np.ndarray
     end_pts: float
     by_order: bool
+    remarks: tuple[str, ...] = ()
+
+    def without_first(self, num_frames: int) -> FrameIndex:
+        """The same without the frames that cannot be decoded because the file does not begin at a keyframe."""
+        remark = f"the first {num_frames} frames cannot be decoded (the file begins between keyframes) and are left out"
+        return replace(self, pts_T=self.pts_T[num_frames:], key_pts_T=self.key_pts_T[num_frames:], remarks=(*self.remarks, remark))
 
 
 def open_file(path: Path, limits: ReadLimits) -> Video:
@@ -71,20 +82,39 @@ def open_file(path: Path, limits: ReadLimits) -> Video:
             raise VideoError(f"{path}: the file is cut off, its last part is missing; download or export it again")
         tags = {key.lower(): value for key, value in container.metadata.items()}
         time_base = float(stream.time_base or 0)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        start_pts = 0 if container.format.name.startswith((*_TRUE_TIMES, "avi", "gif")) else int(index.pts_T[0])
     decoder = Decoder(path, limits, index)
+    if num_leading := decoder.num_undecodable():
+        index = index.without_first(num_leading)
+        decoder = Decoder(path, limits, index)
     _, height, width, _ = decoder.read([]).shape
+    if decoder.is_turned:
+        aspect = 1 / aspect
     decoder.close()
     return Video(
         name=path.stem,
         source=str(path),
         height=height,
         width=width,
-        timestamps_T=index.pts_T * time_base,
+        timestamps_T=(index.pts_T - start_pts) * time_base,
         duration=(index.end_pts - float(index.pts_T[0])) * time_base,
         read=decoder.read,
         frame_names=tuple(f"{i:05d}" for i in range(len(index.pts_T))),
         tags=tags,
+        pixel_aspect=aspect,
+        remarks=index.remarks,
     )
+
+
+def holds_video(path: Path) -> bool:
+    """Whether the file can be opened and has a video stream; nothing is decoded."""
+    try:
+        container, _ = _open(path, ReadLimits())
+    except VideoError:
+        return False
+    container.close()
+    return True
 
 
 class Decoder:
@@ -95,7 +125,7 @@ class Decoder:
 
     def __init__(self, path: Path, limits: ReadLimits, index: FrameIndex) -> None:
         self._path, self._limits, self._index = path, limits, index
-        self._idx_of_pts = {int(pts): i for i, pts in enumerate(index.pts_T)}
+        self._idx_of_pts = {} if index.by_order else {int(pts): i for i, pts in enumerate(index.pts_T)}
         self._lock = Lock()
         self._reformatter = VideoReformatter()
         self._container: InputContainer | None = None
@@ -104,6 +134,7 @@ class Decoder:
         self._next_idx = 0  # the shown frame that the decoder yields next
         self._shape_HWC: tuple[int, ...] = ()  # of the first frame decoded; every other one must have it
         self._turned: tuple[int, bytes | None] | None = None  # rotation in degrees, and the display matrix that says it
+        self.is_turned = False  # whether rows are shown as columns
         self._failure = ""  # why decoding cannot go on after the frames that are left in the decoder
 
     def read(self, frame_idx: Sequence[int]) -> np.ndarray:
@@ -125,6 +156,18 @@ class Decoder:
             if self._next_idx == len(self._index.pts_T):
                 self.close()
         return frames_THWC
+
+    def num_undecodable(self) -> int:
+        """How many frames before the first keyframe do not come out of the decoder; 0 if its first frame is anything else than that key."""
+        if self._index.by_order or self._index.pts_T[0] >= self._index.key_pts_T[0]:
+            return 0
+        self._reopen()
+        try:
+            first = next((frame.pts for frame in self._frames if frame.pts in self._idx_of_pts), None)
+        except FFmpegError:
+            first = None  # damage, which reading names
+        self.close()
+        return 0 if first is None or first > self._index.key_pts_T[0] else self._idx_of_pts[first]
 
     def close(self) -> None:
         """Close the file; a later read opens it again."""
@@ -224,8 +267,9 @@ class Decoder:
         in a long video, or one of large frames, these are gigabytes.
         """
         if self._turned is None or frame.rotation != self._turned[0]:
-            matrix = frame.side_data.get("DISPLAYMATRIX")
-            self._turned = frame.rotation, None if matrix is None else bytes(matrix)
+            matrix = _side_matrix(frame)
+            self._turned = frame.rotation, matrix
+            self.is_turned = matrix is not None and abs(struct.unpack("=2i", matrix[:8])[0]) < abs(struct.unpack("=2i", matrix[:8])[1])
         return self._turned[1]
 
     def _damaged(self, index: int, reason: str) -> VideoError:
@@ -249,6 +293,7 @@ def _chain(first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame
 def _open(path: Path, limits: ReadLimits) -> tuple[InputContainer, VideoStream]:
     """Open with the safe options and choose the stream; the caller closes the container."""
     try:
+        require_modest_index(path, limits)
         # An absolute path: "concat:a.mp4" in the working folder must not be taken for a protocol.
         container = av.open(str(path.absolute()), options=_SAFE_OPTIONS, metadata_errors="replace")
     except FileNotFoundError:
@@ -260,6 +305,13 @@ def _open(path: Path, limits: ReadLimits) -> tuple[InputContainer, VideoStream]:
             raise VideoError(f"{path}: the video is damaged or cut off, its index cannot be read; download or export it again") from None
         raise VideoError(f"{path}: not a video or image that can be read ({_READABLE}); convert it to mp4") from None
     pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if len(pictures) > 1 and is_still_container(path):
+        num_parts = len(pictures)
+        container.close()
+        raise VideoError(
+            f"{path}: an image of {num_parts} parts (tiles of a HEIC, or an animated AVIF), of which only one could be read; "
+            "convert it to PNG or JPEG, an animation to mp4"
+        )
     if not pictures:
         kinds = sorted({"a cover picture" if stream.type == "video" else stream.type for stream in container.streams}) or ["nothing"]
         container.close()
@@ -283,20 +335,27 @@ def _index_packets(path: Path, container: InputContainer, stream: VideoStream, l
     """Read every packet once. Frames before time zero or marked as discarded (edit lists) are decoded but never shown."""
     shown: dict[int, int] = {}
     keys: list[int] = []
+    is_ambiguous = False
     hides_frames = stream.codec_context.name.startswith("vp8")
     try:
         for packet in container.demux(stream):
             pts = packet.pts if packet.pts is not None else packet.dts
-            if pts is None or packet.size == 0:  # the end of the stream, or an AVI's mark for a dropped frame
+            if packet.size == 0:  # the end of the stream, or an AVI's mark for a dropped frame
+                continue
+            if pts is None:
+                is_ambiguous = True
                 continue
             if packet.is_keyframe:
                 keys.append(pts)
             hidden = hides_frames and not bytes(packet)[0] & _VP8_SHOW_FRAME
             if pts >= 0 and not packet.is_discard and not hidden:
+                is_ambiguous |= pts in shown
                 shown[pts] = packet.duration or 0
                 limits.check_count(path, len(shown))
     except FFmpegError as error:
         raise VideoError(f"{path}: reading stopped after {len(shown)} frames ({error.strerror}); download or export it again") from None
+    if is_ambiguous:
+        return _index_decoded(path, stream, limits)
     if not shown or not keys:
         raise VideoError(f"{path}: the video stream has no frames to show; check how it was made or exported")
     pts_T = np.array(sorted(shown), dtype=np.int64)
@@ -313,12 +372,50 @@ def _index_packets(path: Path, container: InputContainer, stream: VideoStream, l
     )
 
 
+def _index_decoded(path: Path, stream: VideoStream, limits: ReadLimits) -> FrameIndex:
+    """Where packets have equal times or none, only decoding tells how many frames there are; equal times are spread up to the next."""
+    container, stream = _open(path, limits)
+    times: list[int | None] = []
+    with container:
+        try:
+            for frame in container.decode(stream):
+                times.append(frame.pts)
+                limits.check_count(path, len(times))
+        except FFmpegError as error:
+            raise VideoError(f"{path}: decoding stopped at frame {len(times)} ({error.strerror}); download or export it again") from None
+        usual = float(1 / ((stream.average_rate or stream.guessed_rate or 24) * (stream.time_base or 1)))
+    known = [(i, pts) for i, pts in enumerate(times) if pts is not None and (i == 0 or pts != times[i - 1])]
+    if not times:
+        raise VideoError(f"{path}: the video stream has no frames to show; check how it was made or exported")
+    places, pts = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True)) if known else (np.zeros(1), np.zeros(1))
+    if (np.diff(pts) <= 0).any():
+        places, pts = places[:1], pts[:1]
+    end = pts[-1] + max(usual, 1 if len(pts) == 1 else float(np.median(np.diff(pts) / np.diff(places)))) * (len(times) - places[-1])
+    pts_T = np.interp(np.arange(len(times)), [*places, len(times)], [*pts, end])
+    remark = f"frames have equal times or none; the {len(times)} decoded ones are spread evenly between the times that are known"
+    return FrameIndex(pts_T, np.full(len(times), pts_T[0]), float(end), by_order=True, remarks=(remark,))
+
+
 def _usual_duration(pts_T: np.ndarray, stream: VideoStream) -> float:
     """For a last frame that does not say how long it is shown."""
     if len(pts_T) > 1:
         return float(np.median(np.diff(pts_T)))
     rate = stream.guessed_rate or 24
     return float(1 / (rate * (stream.time_base or 1)))
+
+
+def _side_matrix(frame: VideoFrame) -> bytes | None:
+    """The frame's display matrix. Beside side data that PyAV has no name for it cannot be read; the angle then still can."""
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        return None if matrix is None else bytes(matrix)
+    except ValueError:
+        turn = round(-frame.rotation / 90) % 4
+        if not turn:
+            return None
+        a, b = ((1, 0), (0, 1), (-1, 0), (0, -1))[turn]
+        one = 1 << 16
+        return struct.pack("=9i", a * one, b * one, 0, -b * one, a * one, 0, 0, 0, 1 << 30)
 
 
 def _as_displayed(frame_HWC: np.ndarray, matrix: bytes) -> np.ndarray:

@@ -11,17 +11,36 @@ import difflib
 import glob
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from saymask.errors import VideoError
 from saymask.records import Video
-from saymask.video.decoder import open_file
+from saymask.video.decoder import holds_video, open_file
 from saymask.video.limits import ReadLimits
 from saymask.video.stills import IMAGE_SUFFIXES, image_files, is_image, natural_key, open_frames, open_image
 
 __all__ = ["ReadLimits", "find_sources", "open_source"]
 
-_VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".3gp")
+_VIDEO_SUFFIXES = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".gif",
+    ".3gp",
+    ".ts",
+    ".m2ts",
+    ".mts",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".flv",
+    ".ogv",
+    ".mxf",
+)
 
 
 def open_source(source: str | Path, limits: ReadLimits = ReadLimits()) -> Video:  # noqa: B008 (frozen)
@@ -48,8 +67,8 @@ def open_source(source: str | Path, limits: ReadLimits = ReadLimits()) -> Video:
 def find_sources(pattern: str) -> list[Path]:
     """List the sources that `pattern` stands for, in natural order: each can be given to `open_source`.
 
-    A folder with images is one source, a folder of frames; any other folder stands for each video and folder of frames in it. A glob stands
-    for every video, image and folder of frames that it matches.
+    A folder with images is one source, a folder of frames; any other folder stands for each video and folder of frames in it, of files by
+    their content, whatever they are called. A glob stands for every video, image and folder of frames that it matches.
 
     Raises:
         VideoError: nothing there, with the closest names; or a folder with both images and videos, which could mean either.
@@ -74,7 +93,7 @@ def find_sources(pattern: str) -> list[Path]:
 
 def _sources_in(folder: Path) -> list[Path]:
     inside = [path for path in sorted(folder.iterdir(), key=natural_key) if not path.name.startswith(".")]
-    videos = [path for path in inside if path.is_file() and path.suffix.lower() in _VIDEO_SUFFIXES]
+    videos = [path for path in inside if path.is_file() and is_video_file(path)]
     if image_files(folder):
         if videos:
             either = f"'{folder}/*{videos[0].suffix}' for the videos, or move the images to a folder of their own"
@@ -87,7 +106,24 @@ def _sources_in(folder: Path) -> list[Path]:
 
 
 def _is_source(path: Path) -> bool:
-    return bool(image_files(path)) if path.is_dir() else path.suffix.lower() in _VIDEO_SUFFIXES + IMAGE_SUFFIXES
+    return bool(image_files(path)) if path.is_dir() else path.suffix.lower() in IMAGE_SUFFIXES or is_video_file(path)
+
+
+def is_video_file(path: Path) -> bool:
+    """Whether a file is meant as a video: by its suffix, or, under a name that says nothing, by what FFmpeg finds in it."""
+    if not path.is_file() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return False
+    return path.suffix.lower() in _VIDEO_SUFFIXES or holds_video(path)
+
+
+def left_out(pattern: str, sources: Sequence[Path]) -> list[Path]:
+    """Entries of a folder, or matches of a glob, that `find_sources` did not take; hidden ones are left out without a word."""
+    pattern = os.path.expanduser(pattern)
+    path = Path(pattern)
+    if path in sources or not (path.is_dir() or glob.has_magic(pattern)):
+        return []
+    entries = path.iterdir() if path.is_dir() else map(Path, glob.glob(pattern, recursive=True))
+    return sorted((entry for entry in entries if entry not in sources and not entry.name.startswith(".")), key=natural_key)
 
 
 def _not_found(path: Path) -> VideoError:

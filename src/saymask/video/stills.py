@@ -19,6 +19,8 @@ from saymask.records import Video
 from saymask.video.limits import ReadLimits
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_OTHER_IMAGES = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga", ".exr", ".dpx", ".dng", ".jfif", ".jpe", ".gif")
+_TWELVE_BITS = 4095
 _FOLDER_FPS = 24.0
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _PAGED_FORMATS = ("PNG", "WEBP", "TIFF")  # an MPO's further images are previews or a second lens, not frames
@@ -65,6 +67,8 @@ def open_image(path: Path, limits: ReadLimits) -> Video:
         duration=1 / _FOLDER_FPS,
         read=ImageFrames((path,), (height, width)),
         frame_names=(path.stem,),
+        frame_files={path.stem: path.name},
+        remarks=_remarks(path),
     )
 
 
@@ -78,6 +82,7 @@ def open_frames(folder: Path, limits: ReadLimits) -> Video:
     if not paths:
         raise VideoError(f"{folder}: the folder has no images ({', '.join(IMAGE_SUFFIXES)}); give a folder of frames or a video file")
     limits.check_count(folder, len(paths))
+    _refuse_left_out(folder, paths)
     width, height = _shown_size(paths[0], limits)
     first_with: dict[str, Path] = {}
     for path in paths:
@@ -100,6 +105,32 @@ def open_frames(folder: Path, limits: ReadLimits) -> Video:
         duration=len(paths) / _FOLDER_FPS,
         read=ImageFrames(tuple(paths), (height, width)),
         frame_names=tuple(path.stem for path in paths),
+        frame_files={path.stem: path.name for path in paths},
+        remarks=_remarks(paths[0]),
+    )
+
+
+def _refuse_left_out(folder: Path, taken: Sequence[Path]) -> None:
+    """Raises VideoError for an image that is in the folder but not among its frames: a frame must not be dropped without a word."""
+    for path in sorted(folder.iterdir(), key=natural_key):
+        is_other = path not in taken and path.is_file() and not path.name.startswith(".")
+        if is_other and (path.suffix.lower() in _OTHER_IMAGES or is_image(path)):
+            raise VideoError(
+                f"{path}: an image under a suffix that is not read among frames ({', '.join(IMAGE_SUFFIXES)}); "
+                "convert or rename it, or move it out of the folder"
+            )
+
+
+def _remarks(path: Path) -> tuple[str, ...]:
+    """What to know of the brightness of one image."""
+    with Image.open(path, formats=_FORMATS) as image:
+        if not image.mode.startswith("I;16"):
+            return ()
+        brightest = int(np.asarray(image).max())
+    if not 0 < brightest <= _TWELVE_BITS:
+        return ()
+    return (
+        f"{path.name} has 16 bits, but its brightest value is {brightest}: of a camera with 12 bits it is nearly black; scale its values",
     )
 
 
@@ -120,6 +151,8 @@ class ImageFrames:
 
 def _shown_size(path: Path, limits: ReadLimits) -> tuple[int, int]:
     """Width and height from the header, as they are after the EXIF orientation is applied."""
+    if not path.is_file():
+        raise VideoError(f"{path}: not a regular file (a folder, a pipe, a device or a link to nowhere); replace it or remove it")
     try:
         with Image.open(path, formats=_FORMATS) as image:
             width, height = image.size

@@ -17,6 +17,7 @@ from saymask.datasets.findings import DatasetReport, Finding, Progress, SplitSiz
 from saymask.datasets.own.folder import never_visible, samples_of
 from saymask.datasets.own.index import FOLDER, AnnotatedVideo, FolderVideo, collect_problems, read_index
 from saymask.datasets.own.masks import MaskSource
+from saymask.datasets.own.outlines import Outlines
 from saymask.datasets.own.sentences import SPLITS
 from saymask.errors import DataError
 from saymask.samples import Item
@@ -124,6 +125,11 @@ def _check_masks(masks: MaskSource, obj_ids: Sequence[int], opened: AnnotatedVid
     video, frames = opened.video, opened.mask_names
     if video.num_frames < opened.num_frames:
         check.remarks.append(f"{masks.place}: masks on {video.num_frames} of {opened.num_frames} frames; the others are not used")
+    if isinstance(masks, Outlines) and masks.has_no_identity():
+        check.remarks.append(
+            f"{masks.place}: every object is outlined on one frame alone, as if it were another one on each; "
+            "give the annotations of one object the same track_id"
+        )
     partly = [name for name in masks.frames if name not in frames and any(masks.looked_for(obj_id, name) for obj_id in obj_ids)]
     if partly:
         which = f"{partly[0]}{f' and {len(partly) - 1} more' if len(partly) > 1 else ''}"

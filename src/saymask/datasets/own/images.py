@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from saymask.datasets.annotation_files import MAX_DIGITS
 from saymask.datasets.mask_images import Remedies, read_pixels
 from saymask.errors import DataError
 from saymask.records import Video
 from saymask.video.stills import IMAGE_SUFFIXES
 
+_WHITE, _MAX_SHADES = 255, 8  # a mask drawn in white, and fewer values beside it than a soft edge has
 _NO_MASKS = ("overlay", "sheet")
 _REMEDIES = Remedies("export it again", "save it in the size of the frame, masks are not scaled")
 
@@ -119,7 +121,7 @@ class LabelImages:
 
     def obj_ids(self, name: str) -> tuple[int, ...]:
         """The number itself; whether it is painted anywhere, only the label maps know."""
-        return (int(name),) if name.isdecimal() and int(name) else ()
+        return (int(name),) if name.isdecimal() and len(name) <= MAX_DIGITS and int(name) else ()
 
     def where(self, obj_id: int) -> str:
         """What messages call an object."""
@@ -140,7 +142,13 @@ class LabelImages:
         Raises:
             DataError: the image is damaged, of another size, or in colour.
         """
-        return self._labels(self.files[frame], video) == np.array(obj_ids)[:, None, None]
+        labels_HW = self._labels(self.files[frame], video)
+        if _WHITE in obj_ids and len(shades := np.setdiff1d(labels_HW, [0, *obj_ids])) > _MAX_SHADES:
+            raise DataError(
+                f"{self.files[frame]}: {len(shades)} values between black and the named object {_WHITE}, from {shades[0]} to {shades[-1]}; "
+                "the mask has soft edges, which would be cut off: save it as black (0) and white (255)"
+            )
+        return labels_HW == np.array(obj_ids)[:, None, None]
 
     def painted(self, frames: Iterable[str], video: Video) -> dict[int, int]:
         """How many of these frames' label maps have which number above 0; those that cannot be read are left out."""

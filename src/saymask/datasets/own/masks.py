@@ -1,11 +1,14 @@
-"""Where the masks of a video of own data are, in which of four forms, and which frame each of them belongs to.
+"""Where the masks of a video of own data are, in which of six forms, and which frame each of them belongs to.
 
 Below `masks/<video>/` lies what a person has drawn or what `saymask segment` has written: a folder of black-and-white images per object,
-label maps, a COCO file or a YouTube-VIS file; `masks.json` beside `masks/` may hold those of several videos. There must be one answer.
+label maps, a COCO file or a YouTube-VIS file, labelme's or YOLO's files; `masks.json` beside `masks/` may hold those of several videos.
+There must be one answer.
 """
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +17,15 @@ from typing import Protocol
 
 import numpy as np
 
+from saymask.datasets.own.frame_files import READ_FORMS, YOLO_LISTS, is_labelme, read_labelme, read_yolo
 from saymask.datasets.own.images import LabelImages, ObjectImages, images_in
 from saymask.datasets.own.outlines import Outlines, VideoOf, read_outlines_by_video
 from saymask.errors import DataError
 from saymask.lookup import suggest
 from saymask.records import Video
+
+_FEW_IN_A_ROW = 3
+"""So many masks from frame 1 on without a gap are a numbering, not a choice."""
 
 
 class MaskSource(Protocol):
@@ -91,6 +98,8 @@ class MaskFinder:
             DataError: they are there in two forms, or a file is damaged.
         """
         found = self._forms(video_name)
+        if not found:
+            self._refuse_others(video_name)
         if len(found) > 1:
             places = " and ".join(str(place) for place, _ in found)
             raise DataError(f"masks of {video_name} are in {places}; keep one of them, so that it is clear which ones count")
@@ -99,16 +108,32 @@ class MaskFinder:
     def _forms(self, video_name: str) -> list[tuple[Path, Callable[[], MaskSource]]]:
         """Each place with masks of a video, and what reads them."""
         folder = self.root / "masks" / video_name
-        files = [folder.with_name(f"{folder.name}.json"), *sorted(folder.glob("*.json"))]
+        inside = sorted(folder.glob("*.json"))
+        labelme = inside if inside and is_labelme(inside[0]) else []
+        files = [folder.with_name(f"{folder.name}.json"), *(inside if not labelme else ())]
+        yolo = sorted(path for path in folder.glob("*.txt") if path.name not in YOLO_LISTS)
         maps = [*filter(Path.is_file, [folder.with_name(f"{folder.name}.png")]), *filter(_has_images, [folder, folder / "davis"])]
         objects = [place for place in (folder, folder / "png") if _has_objects(place)]
         forms: list[tuple[Path, Callable[[], MaskSource]]] = []
         if video_name in self.shared:
             forms.append((self.root / "masks.json", partial(self.shared.__getitem__, video_name)))
         forms += [(file, partial(_only_video, file)) for file in files if file.exists()]
+        forms += [(folder, partial(read_labelme, folder, labelme))] if labelme else []
+        forms += [(folder, partial(read_yolo, folder, yolo))] if yolo else []
         forms += [(place, partial(LabelImages.find, place)) for place in maps]
         forms += [(place, partial(ObjectImages.find, place)) for place in objects]
         return forms
+
+    def _refuse_others(self, video_name: str) -> None:
+        """Raises DataError if there is something that no reader knows, such as the XML or the archive of a drawing tool."""
+        folder = self.root / "masks" / video_name
+        beside = [path for path in folder.parent.glob(f"{glob.escape(folder.name)}.*") if path.is_file()]
+        others = [*beside, *(path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))]
+        others = [path for path in others if path.stem not in ("overlay", "sheet")]
+        if others:
+            raise DataError(
+                f"{others[0]}: masks in a form that is not read; export them as {READ_FORMS} (CVAT: 'COCO 1.0' or 'Segmentation mask 1.1')"
+            )
 
 
 def find_objects(masks: MaskSource, cell: str) -> tuple[int, ...]:
@@ -132,18 +157,24 @@ def place_frames(frames: Sequence[str], video: Video, place: Path) -> dict[int, 
     """Which frame of the video each name means, in the order of the video.
 
     A name is that of a frame, or a number: the frame whose own name is that number or, if frames have other names, the frame at that
-    position, counted from 0. Frames of a video file are called by their position.
+    position, counted from 0. Frames of a video file are called by their position; for them the last digits of a name are its number, and
+    numbers that begin at 1 and end at the number of frames count from 1.
 
     Raises:
-        DataError: a name without a frame, or two names of one frame.
+        DataError: a name without a frame, two names of one frame, or numbers that may count from 0 or from 1.
     """
     by_name = {name: index for index, name in enumerate(video.frame_names)}
     numbered = all(name.isdecimal() for name in video.frame_names)
     by_number = {int(name) if numbered else index: index for index, name in enumerate(video.frame_names)}
+    is_position = numbered and list(by_number) == list(range(video.num_frames)) and video.num_frames > 1
+    numbers = {name: _number(name, is_position) for name in frames}
+    first = _first_number([number for number in numbers.values() if number is not None], video, place) if is_position else 0
     found: dict[int, str] = {}
     beyond: list[str] = []
     for name in frames:
-        index = by_name.get(name, by_number.get(int(name)) if name.isdecimal() else None)
+        number = numbers[name]
+        index = None if number is None else by_number.get(number - first)
+        index = by_name.get(name, index) if not first else index
         if index is None:
             beyond.append(name)
         elif index in found:
@@ -157,6 +188,30 @@ def place_frames(frames: Sequence[str], video: Video, place: Path) -> dict[int, 
             f"{video.frame_names[0]} to {video.frame_names[-1]}; rename or remove these masks, or restore the frames"
         )
     return dict(sorted(found.items()))
+
+
+def _number(name: str, is_position: bool) -> int | None:
+    """The number that a name is or, where frames have no names but their positions, ends with."""
+    found = re.search(r"(?:^|\D)([0-9]{1,9})$" if is_position else r"^([0-9]{1,9})$", name)
+    return int(found[1]) if found else None
+
+
+def _first_number(numbers: Sequence[int], video: Video, place: Path) -> int:
+    """Whether masks count frames from 0 or from 1.
+
+    Raises:
+        DataError: they may do either.
+    """
+    counts_from_one = bool(numbers) and min(numbers) == 1
+    if counts_from_one and max(numbers) == video.num_frames:
+        return 1
+    if counts_from_one and len(numbers) >= _FEW_IN_A_ROW and sorted(numbers) == list(range(1, len(numbers) + 1)):
+        raise DataError(
+            f"{place}: masks are numbered from 1 to {max(numbers)}, and the frames of {video.source} from 0 to {video.num_frames - 1}: "
+            f"1 may mean the first frame or the second; rename them so that the first frame is 0, or add the mask of frame "
+            f"{video.num_frames} (if they count from 1) or 0 (if not), black if nothing is there"
+        )
+    return 0
 
 
 def _has_images(folder: Path) -> bool:

@@ -2,8 +2,9 @@
 
 COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "segmentation", "track_id", "category_id"}], "categories"}.
 YouTube-VIS: {"videos": [{"id", "file_names"}], "annotations": [{"id", "video_id", "segmentations": [outline or null], "category_id"}]}.
-An object is called by its number: `track_id`, or the annotation's `id` if there is none; or by its category, which stands for all objects
-of it. A frame that the file lists and that has no outline of an object is one on which the object is not there.
+An object is called by its number: `track_id`, which CVAT keeps under `attributes`, or the annotation's `id` if there is none; or by its
+category, which stands for all objects of it. A frame that the file lists and that has no outline of an object is one on which the object is
+not there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from saymask.datasets.annotation_files import need, need_int, read_json
+from saymask.datasets.annotation_files import MAX_DIGITS, need, need_int, read_json
 from saymask.datasets.outlines import fill
 from saymask.errors import DataError
 from saymask.records import Video
@@ -34,12 +35,14 @@ class Outlines:
         sizes: height and width that the file says each frame has, None if it says nothing.
         by_object: outlines by frame, by object id.
         by_category: object ids by category name.
+        is_relative: whether polygons are in fractions of the frame's width and height.
     """
 
     place: Path
     sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     by_object: dict[int, dict[str, list[Any]]] = field(default_factory=dict)
     by_category: dict[str, list[int]] = field(default_factory=dict)
+    is_relative: bool = False
 
     @property
     def names(self) -> Sequence[str]:
@@ -47,7 +50,7 @@ class Outlines:
 
     def obj_ids(self, name: str) -> tuple[int, ...]:
         """The object of that number, or all of that category; none if there is neither."""
-        if name.isdecimal() and int(name) in self.by_object:
+        if name.isdecimal() and len(name) <= MAX_DIGITS and int(name) in self.by_object:
             return (int(name),)
         return tuple(self.by_category.get(name, ()))
 
@@ -76,10 +79,16 @@ class Outlines:
         """Objects are outlined, nothing is painted."""
         return {}
 
+    def has_no_identity(self) -> bool:
+        """Whether there are several frames and objects, and each object is on one frame only."""
+        return min(len(self.by_object), len(self.sizes)) > 1 and all(len(frames) == 1 for frames in self.by_object.values())
+
     def _mask(self, obj_id: int, frame: str, video: Video) -> np.ndarray:
         where, wanted = f"{self.where(obj_id)} on frame {frame} of {video.name}", (video.height, video.width)
         mask_HW = np.zeros(wanted, dtype=bool)
         for outline in self.by_object[obj_id].get(frame, ()):
+            if self.is_relative:
+                outline = [[number * wanted[1 - place % 2] for place, number in enumerate(polygon)] for polygon in outline]
             try:
                 filled_HW = fill(outline, *wanted)
             except ValueError as error:
@@ -139,7 +148,8 @@ class _Reader:
             image_id, outline = need_int(annotation, "image_id", where), need(annotation, "segmentation", object, where)
             if image_id not in frames:
                 raise DataError(f"{where}: no image has the id {image_id}; export the file again")
-            obj_id = need_int(annotation, "id" if annotation.get("track_id") is None else "track_id", where)
+            track = _track_id(annotation)
+            obj_id = need_int(annotation, "id", where) if track is None else need_int({"track_id": track}, "track_id", where)
             self._add_outline(frames[image_id], obj_id, outline, self._category(annotation, where))
 
     def read_ytvis(self, content: Mapping[str, Any]) -> None:
@@ -183,3 +193,10 @@ class _Reader:
         video.by_object.setdefault(obj_id, {}).setdefault(frame_name, []).append(outline)
         if category is not None and obj_id not in video.by_category.setdefault(category, []):
             video.by_category[category].append(obj_id)
+
+
+def _track_id(annotation: Mapping[str, Any]) -> Any:
+    """What ties the annotations of one object together, None if there is nothing."""
+    attributes = annotation.get("attributes")
+    beside = attributes.get("track_id") if isinstance(attributes, Mapping) else None
+    return beside if annotation.get("track_id") is None else annotation["track_id"]

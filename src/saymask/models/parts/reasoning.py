@@ -45,7 +45,7 @@ class ReasoningModel(PreTrainedModel):
     def __init__(self, config: CompositeConfig):
         super().__init__(config)
         width = config.text_config.hidden_size
-        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config, trust_remote_code=False)
         self.visual = self.make_visual(config)
         self.mask_head = MaskHead(config.mask_config)
         channels = self.mask_head.channels

@@ -1,0 +1,123 @@
+"""A model folder is read, never run or trusted: whatever its files say, the answer is a model or one error that names the file."""
+
+import json
+import os
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from saymask.errors import CheckpointError
+from saymask.models.checkpoints import load_model, save_model
+from saymask.runtime import Runtime
+
+CPU = Runtime("cpu", "float32")
+BIAS = "prompt_projector.0.bias"
+
+
+@pytest.fixture
+def saved(segmenter, tmp_path):
+    save_model(segmenter.model, segmenter.processor, tmp_path / "m", dtype=torch.float32)
+    return tmp_path / "m"
+
+
+def change_config(folder, edit):
+    values = json.loads((folder / "config.json").read_text())
+    edit(values)
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+def change_weights(folder, edit):
+    tensors = load_file(folder / "model.safetensors")
+    edit(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_code_in_a_folder_never_runs_and_nobody_is_asked(saved, tmp_path, monkeypatch):
+    trap = tmp_path / "ran"
+    code = f"open({str(trap)!r}, 'w').close()\nclass M: pass\n"
+    for name in ("modeling_trap.py", "configuration_trap.py", "tokenization_trap.py"):
+        (saved / name).write_text(code)
+    auto = {"AutoConfig": "configuration_trap.M", "AutoModel": "modeling_trap.M", "AutoModelForCausalLM": "modeling_trap.M"}
+    auto["AutoTokenizer"] = ["tokenization_trap.M", "tokenization_trap.M"]
+
+    def claim(values):
+        values["auto_map"] = auto
+        values["text_config"]["auto_map"] = {name: f"somebody/model--{value}" for name, value in auto.items()}
+
+    change_config(saved, claim)
+    settings = json.loads((saved / "tokenizer_config.json").read_text())
+    (saved / "tokenizer_config.json").write_text(json.dumps({**settings, "auto_map": auto}))
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked"))
+    load_model(saved, CPU)
+    assert not trap.exists()
+
+
+def test_an_adapter_that_nobody_named_is_not_added(saved):
+    (saved / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    with pytest.raises(CheckpointError, match=re.escape("adapter_config.json")):
+        load_model(saved, CPU)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_no_finite_number_is_named(saved, value):
+    change_weights(saved, lambda tensors: tensors[BIAS].__setitem__(0, value))
+    with pytest.raises(CheckpointError, match=re.escape(BIAS)):
+        load_model(saved, CPU)
+
+
+def test_a_weight_that_was_relabelled_as_integers_is_named(saved):
+    change_weights(saved, lambda tensors: tensors.update({BIAS: tensors[BIAS].view(torch.int32)}))
+    with pytest.raises(CheckpointError, match=rf"{re.escape(BIAS)}.*int32"):
+        load_model(saved, CPU)
+
+
+@pytest.mark.parametrize(
+    "part, key, value",
+    [
+        ("text_config", "num_hidden_layers", 2**63),
+        ("text_config", "num_hidden_layers", 2**30),
+        ("text_config", "hidden_size", 2**40),
+        ("vision_config", "image_size", 2**40),
+        ("text_config", "num_hidden_layers", "two"),
+        ("text_config", "num_attention_heads", 0),
+        ("mask_config", "vision_config", "none"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused_before_anything_is_built(saved, part, key, value):
+    change_config(saved, lambda values: values[part].update({key: value}))
+    with pytest.raises(CheckpointError, match=re.escape(str(saved / "config.json"))):
+        load_model(saved, CPU)
+
+
+@pytest.mark.parametrize("part", ["text_config", "vision_config", "mask_config"])
+@pytest.mark.parametrize("value", [7, [], "phi3", {"model_type": "no such"}])
+def test_a_damaged_part_of_the_configuration(saved, part, value):
+    change_config(saved, lambda values: values.update({part: value}))
+    with pytest.raises(CheckpointError, match=re.escape(str(saved))):
+        load_model(saved, CPU)
+
+
+def test_deep_json(saved):
+    (saved / "config.json").write_text('{"model_type": ' + "[" * 900 + "]" * 900 + "}")
+    with pytest.raises(CheckpointError, match=re.escape("config.json")):
+        load_model(saved, CPU)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors", "generation_config.json"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path.name)], ids=["pipe", "loop"])
+def test_pipes_and_loops_are_not_opened(saved, name, make):
+    (saved / name).unlink(missing_ok=True)
+    make(saved / name)
+    with pytest.raises(CheckpointError, match=re.escape(name)):
+        load_model(saved, CPU)
+
+
+@pytest.mark.parametrize("files", [["a"], {}, {"x": 7}, {"x": "../secret"}, {"x": ""}])
+def test_an_index_names_files_beside_it(tmp_path, files):
+    from saymask.storage.weight_files import weight_files
+
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
+    with pytest.raises(CheckpointError, match=re.escape("model.safetensors.index.json")):
+        weight_files(tmp_path)
