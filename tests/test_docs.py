@@ -33,6 +33,8 @@ PARSED_ONLY = {
     r"saymask train finetune .*base=videolisa-3.8b": "needs the released model, 12 GB",
     r"saymask convert (LLAVA|SRC)": "needs published weights",
     r"saymask data check (mevis|revos|reasonvos)": "finds fewer videos than published: the folder is a miniature",
+    r"saymask fetch ": "downloads",
+    r"saymask segment .* -m '?(agent|grounded|sam3)": "needs published weights or a server",
     r"saymask submission": "needs predictions of a whole split",
     r".*quantization_config": "needs a CUDA device",
 }

@@ -54,7 +54,7 @@ def test_a_wheel_holds_every_file_of_the_package_and_the_command(wheel):
     assert {"saymask/py.typed", "saymask/weights/toy/config.json", "saymask/weights/toy/model.safetensors"} <= names
     assert {"saymask/reports/published_scores.tsv", "saymask/reports/report.html.jinja"} <= names
     assert f"{INFO}/licenses/LICENSE" in names
-    assert "saymask = saymask.cli.main:main" in commands
+    assert "saymask = saymask.__main__:main" in commands
 
 
 def test_a_source_archive_builds_the_same_wheel_and_holds_no_tests(wheel, tmp_path):

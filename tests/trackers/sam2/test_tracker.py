@@ -280,7 +280,7 @@ def test_tensors_that_do_not_fit_are_named(copy):
     [
         (lambda folder: (folder / "config.json").unlink(), "config.json: no such file; the copy is incomplete or damaged: fetch it again"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights; expected model.safetensors or pytorch_model.bin"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"12345678"), "the weights are damaged or cut off ("),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"12345678"), "model.safetensors: cannot be read as weights ("),
         (lambda folder: change_config(folder, model_type="sam2"), "model_type 'sam2' is not 'sam2_video'; give a copy of https://"),
         (lambda folder: change_config(folder, num_maskmem="seven"), "no model can be built from it ("),
     ],

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from saymask.errors import SaymaskError
 from saymask.models.agent.options import AgentOptions
 from saymask.models.agent.vision_model import Reply, VisionModel
 from saymask.models.agent.wording import Parsed, parse, repair_prompt
 from saymask.storage.atomic import replaced_file
+from saymask.storage.json_files import read_json_object
 
 
 class BudgetSpent(Exception):
@@ -102,9 +104,9 @@ class Calls:
 def _read(file: Path) -> Reply | None:
     """An answer that was kept; a damaged file is as good as none."""
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json_object(file, SaymaskError, "it is asked again")
         return Reply(str(values["text"]), int(values["tokens"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (SaymaskError, ValueError, KeyError, TypeError):
         return None
 
 
