@@ -4,7 +4,7 @@ import pytest
 from mutations import KINDS, make_seeds
 from reading import Readers
 
-INPUTS = 200
+INPUTS = 8
 
 
 @pytest.mark.slow
