@@ -4,10 +4,10 @@ import pytest
 from mutations import KINDS, make_seeds
 from reading import Readers
 
-INPUTS = 8
+INPUTS = 200
 
 
-@pytest.mark.slow
+@pytest.mark.huge
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", KINDS)
 def test_changed_inputs(kind, tmp_path):
