@@ -1,5 +1,6 @@
 """SAM 3 from a stream equals the library's own session that keeps everything; what it holds; which phrases it is asked."""
 
+import gc
 import sys
 
 import numpy as np
@@ -84,6 +85,27 @@ def test_what_is_held_does_not_grow_with_the_video(sam3_folder):
     with VideoSession(noise(40), segmenter) as session:
         session.segment("the red dog; a ball")
     assert max(held[t] for t in range(30, 40)) <= max(held[t] for t in range(10, 20)) and max(held.values()) > 0
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_500_frames(sam3_folder):
+    """Bytes of all tensors that are alive at a step, late and early in the video; object pointers of conditioning frames may remain."""
+    segmenter = load_model(f"sam3:{sam3_folder}", CPU)
+    alive: dict[int, int] = {}
+
+    def count(_, args, kwargs, output):
+        if output.frame_idx % 20 == 0:
+            gc.collect()
+            alive[output.frame_idx] = sum(item.nbytes for item in gc.get_objects() if isinstance(item, torch.Tensor))
+
+    segmenter.model.register_forward_hook(count, with_kwargs=True)
+    frame = np.random.default_rng(4).integers(0, 256, (1, 37, 53, 3), np.uint8)
+    video = Video.from_frames(np.broadcast_to(frame, (500, 37, 53, 3)), fps=4)
+    with VideoSession(video, segmenter) as session:
+        (result,) = session.segment("the red dog; a ball").results
+    early, late = max(alive[t] for t in range(100, 200, 20)), max(alive[t] for t in range(400, 500, 20))
+    print(f"tensors alive: {early} bytes up to frame 200, {late} up to frame 500, {len(result.masklets)} objects")
+    assert result.masklets and late - early < 0.01 * early
 
 
 @pytest.mark.parametrize(
