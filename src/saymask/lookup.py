@@ -18,6 +18,7 @@ FAMILIES: dict[str, str] = {
     "grounded": "saymask.models.grounded:FAMILY",
     "sam3": "saymask.models.sam3:FAMILY",
     "agent": "saymask.models.agent:FAMILY",
+    "visa": "saymask.models.visa:FAMILY",
 }
 """Method families: a folder in `models/` whose `__init__` holds the descriptor, a `Family`. The names of models are in there."""
 TRACKERS: dict[str, str] = {
@@ -54,6 +55,8 @@ RECIPES: dict[str, str] = {
     "videolisa_phi3": "saymask.recipes.videolisa_tuning:videolisa_phi3",
     "finetune": "saymask.recipes.videolisa_tuning:finetune",
     "videolisa_toy_ablation": "saymask.recipes.videolisa:videolisa_toy_ablation",
+    "visa_toy": "saymask.recipes.visa:visa_toy",
+    "visa_toy_comparison": "saymask.recipes.visa:visa_toy_comparison",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",
 }
 TASKS: dict[str, str] = {

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID
-from saymask.models.parts.splice import splice
+from saymask.models.parts.splice import splice, splice_images
 
 IDS = torch.tensor([[7, IMAGE_TOKEN_ID, 8, 9, 0], [7, 8, 8, IMAGE_TOKEN_ID, 9]])
 
@@ -35,3 +35,22 @@ def test_labels_skip_visual_positions():
 def test_exactly_one_placeholder(ids, found):
     with pytest.raises(ValueError, match=f"^row 0 has {found} image placeholders; exactly one is needed$"):
         splice(torch.tensor(ids), torch.zeros(1, 2, 1), torch.zeros(1, 2, 1))
+
+
+def test_rows_with_different_numbers_of_images():
+    ids = torch.tensor([[IMAGE_TOKEN_ID, 7, IMAGE_TOKEN_ID, 8], [7, 8, IMAGE_TOKEN_ID, 0]])
+    images = [torch.tensor([[[10.0], [11.0]], [[20.0], [21.0]]]), torch.tensor([[[30.0], [31.0]]])]
+    spliced = splice_images(ids, torch.arange(8.0).reshape(2, 4, 1), images)
+    assert spliced.embeds_BLE[..., 0].tolist() == [[10, 11, 1, 20, 21, 3], [4, 5, 30, 31, 7, 0]]
+    assert spliced.position_BI.tolist() == [[0, 2, 3, 5], [0, 1, 2, 4]]
+
+
+def test_a_row_without_images():
+    spliced = splice_images(torch.tensor([[1, 2]]), torch.tensor([[[5.0], [6.0]]]), [torch.zeros(0, 3, 1)])
+    assert spliced.embeds_BLE[..., 0].tolist() == [[5, 6]]
+
+
+def test_placeholders_and_images_are_counted_row_by_row():
+    ids = torch.tensor([[IMAGE_TOKEN_ID, IMAGE_TOKEN_ID], [1, 2]])
+    with pytest.raises(ValueError, match="row 0 has 2 image placeholders for 1 images"):
+        splice_images(ids, torch.zeros(2, 2, 1), [torch.zeros(1, 2, 1), torch.zeros(1, 2, 1)])

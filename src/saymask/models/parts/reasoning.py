@@ -6,7 +6,7 @@ Training reads chats whole (`hidden_states`); inference reads what all queries s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,10 @@ class ReasoningModel(PreTrainedModel):
     def read_prefix(self, opening_ids_P: Tensor, visual_1VE: Tensor) -> VisualPrefix:
         """Read what stands before every query: the chat's opening and the visual tokens."""
         opening_1PE = self.language_model.get_input_embeddings()(opening_ids_P)[None]
-        embeds_1ME = torch.cat([opening_1PE, visual_1VE.to(opening_1PE)], dim=1)
+        return self.read_embedded_prefix(torch.cat([opening_1PE, visual_1VE.to(opening_1PE)], dim=1))
+
+    def read_embedded_prefix(self, embeds_1ME: Tensor) -> VisualPrefix:
+        """Read embeddings that every query begins with."""
         out = self.language_model.model(inputs_embeds=embeds_1ME, use_cache=True)
         return VisualPrefix(out.past_key_values, embeds_1ME.shape[1])
 
@@ -76,14 +79,22 @@ class ReasoningModel(PreTrainedModel):
         return out.last_hidden_state, out.past_key_values
 
     @torch.inference_mode()
-    def generate(self, prefix: VisualPrefix, suffix_ids_BJ: Tensor, end_token_id: int, max_new_tokens: int) -> list[Generated]:
-        """Write answers greedily, keeping each state that chose [SEG].
+    def generate(
+        self,
+        prefix: VisualPrefix,
+        suffix_ids_BJ: Tensor,
+        end_token_id: int,
+        max_new_tokens: int,
+        choose: Callable[[Tensor], Tensor] | None = None,
+    ) -> list[Generated]:
+        """Write answers token by token, keeping each state that chose [SEG].
 
         Args:
             prefix: the video, read.
             suffix_ids_BJ: the rest of the chats, up to where the answer begins; all of one length (padding would stand in between).
             end_token_id: token that closes an answer; it is not part of it.
             max_new_tokens: an answer that is not closed by then is cut off.
+            choose: logits_BV -> next_B; without one the likeliest token.
         """
         hidden_BJE, cache = self.read_suffix(prefix, suffix_ids_BJ)
         tokens: list[list[int]] = [[] for _ in suffix_ids_BJ]
@@ -91,7 +102,8 @@ class ReasoningModel(PreTrainedModel):
         running = set(range(len(suffix_ids_BJ)))
         for _ in range(max_new_tokens):
             state_BE = hidden_BJE[:, -1]
-            next_B = self.language_model.lm_head(state_BE).argmax(-1)
+            logits_BV = self.language_model.lm_head(state_BE)
+            next_B = choose(logits_BV) if choose else logits_BV.argmax(-1)
             for row, token in enumerate(next_B.tolist()):
                 if row not in running:
                     continue
@@ -112,15 +124,21 @@ class ReasoningModel(PreTrainedModel):
         ]
 
     def hidden_states(self, input_ids_BI: Tensor, visual_BVE: Tensor) -> tuple[Tensor, Spliced]:
-        """Last-layer states hidden_BLE of the spliced sequence.
+        """Last-layer states hidden_BLE of chats with one placeholder each.
 
         Rows are right-padded, and attention is causal, so padding can influence nothing that is read: no mask is needed.
         """
-        ids_BI = input_ids_BI.masked_fill(input_ids_BI == IMAGE_TOKEN_ID, 0)
-        text_embeds_BIE = self.language_model.get_input_embeddings()(ids_BI)
+        text_embeds_BIE = self.embed_text(input_ids_BI)
         spliced = splice(input_ids_BI, text_embeds_BIE, visual_BVE.to(text_embeds_BIE.dtype))
-        out = self.language_model.model(inputs_embeds=spliced.embeds_BLE, use_cache=False)
-        return out.last_hidden_state, spliced
+        return self.read_spliced(spliced), spliced
+
+    def embed_text(self, input_ids_BI: Tensor) -> Tensor:
+        """Embeddings of ids; those of placeholders mean nothing."""
+        return self.language_model.get_input_embeddings()(input_ids_BI.masked_fill(input_ids_BI == IMAGE_TOKEN_ID, 0))
+
+    def read_spliced(self, spliced: Spliced) -> Tensor:
+        """Last-layer states hidden_BLE of a spliced sequence."""
+        return self.language_model.model(inputs_embeds=spliced.embeds_BLE, use_cache=False).last_hidden_state
 
     def seg_hidden(self, input_ids_BI: Tensor, hidden_BLE: Tensor, spliced: Spliced) -> tuple[Tensor, Tensor]:
         """States that predict [SEG], in row order -> (seg_hidden_NE, the row of each)."""

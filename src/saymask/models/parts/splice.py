@@ -1,11 +1,12 @@
 """Visual tokens put into a token sequence, with every position recorded.
 
-Each row of ids holds exactly one IMAGE_TOKEN_ID; V visual embeddings take its place, so a row of L ids becomes L - 1 + V embeddings.
+V visual embeddings take the place of every IMAGE_TOKEN_ID, so a row of I ids with K placeholders becomes I + K (V - 1) embeddings.
 Nothing downstream computes a position by arithmetic on token counts: it asks `Spliced` where a text token went.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +30,7 @@ class Spliced:
 
 
 def splice(input_ids_BI: Tensor, text_embeds_BIE: Tensor, visual_BVE: Tensor) -> Spliced:
-    """Replace each row's placeholder by its visual embeddings.
+    """Replace each row's only placeholder by its visual embeddings.
 
     Args:
         input_ids_BI: ids, right-padded, one IMAGE_TOKEN_ID per row.
@@ -39,19 +40,39 @@ def splice(input_ids_BI: Tensor, text_embeds_BIE: Tensor, visual_BVE: Tensor) ->
     Raises:
         ValueError: a row without a placeholder or with several.
     """
-    is_image_BI = input_ids_BI == IMAGE_TOKEN_ID
-    counts = is_image_BI.sum(1)
+    counts = (input_ids_BI == IMAGE_TOKEN_ID).sum(1)
     if (counts != 1).any():
         row = int((counts != 1).nonzero()[0])
         raise ValueError(f"row {row} has {int(counts[row])} image placeholders; exactly one is needed")
-    num_ids, num_visual = input_ids_BI.shape[1], visual_BVE.shape[1]
-    image_at_B1 = is_image_BI.int().argmax(1, keepdim=True)
-    slot_1L = torch.arange(num_ids - 1 + num_visual, device=input_ids_BI.device)[None]
-    from_visual_BL = (slot_1L >= image_at_B1) & (slot_1L < image_at_B1 + num_visual)
-    text_source_BL = torch.where(slot_1L < image_at_B1, slot_1L, slot_1L - num_visual + 1)
-    source_BL = torch.where(from_visual_BL, num_ids + slot_1L - image_at_B1, text_source_BL)
-    both = torch.cat([text_embeds_BIE, visual_BVE], dim=1)
-    embeds_BLE = both.gather(1, source_BL[..., None].expand(-1, -1, both.shape[-1]))
+    return splice_images(input_ids_BI, text_embeds_BIE, list(visual_BVE[:, None]))
+
+
+def splice_images(input_ids_BI: Tensor, text_embeds_BIE: Tensor, images: Sequence[Tensor]) -> Spliced:
+    """Replace every placeholder by the embeddings of its image.
+
+    Args:
+        input_ids_BI: ids, right-padded.
+        text_embeds_BIE: embeddings of the ids (any value at a placeholder).
+        images: for each row, visual_KVE of its K images, one for each of its placeholders in order; V is the same for all.
+
+    Raises:
+        ValueError: a row whose placeholders and images differ in number.
+    """
+    is_image_BI = input_ids_BI == IMAGE_TOKEN_ID
+    for row, (count, visual_KVE) in enumerate(zip(is_image_BI.sum(1).tolist(), images, strict=True)):
+        if count != len(visual_KVE):
+            raise ValueError(f"row {row} has {count} image placeholders for {len(visual_KVE)} images")
+    visual_KVE = torch.cat(list(images))
+    num_rows, num_ids = input_ids_BI.shape
+    num_visual = visual_KVE.shape[1]
+    counts_BI = is_image_BI.cumsum(1)
     index_1I = torch.arange(num_ids, device=input_ids_BI.device)[None]
-    position_BI = index_1I + (num_visual - 1) * (index_1I > image_at_B1)
+    position_BI = index_1I + (num_visual - 1) * (counts_BI - is_image_BI.long())
+    length = num_ids + (num_visual - 1) * int(counts_BI[:, -1].max())
+    row_BI = torch.arange(num_rows, device=input_ids_BI.device)[:, None].expand_as(position_BI)
+    slot_KV = position_BI[is_image_BI][:, None] + torch.arange(num_visual, device=input_ids_BI.device)
+    # Rows with fewer images than another are shorter; what is behind them is padding like that of the ids.
+    embeds_BLE = text_embeds_BIE.new_zeros(num_rows, length, text_embeds_BIE.shape[-1])
+    embeds_BLE = embeds_BLE.index_put((row_BI[~is_image_BI], position_BI[~is_image_BI]), text_embeds_BIE[~is_image_BI])
+    embeds_BLE = embeds_BLE.index_put((row_BI[is_image_BI][:, None].expand_as(slot_KV), slot_KV), visual_KVE)
     return Spliced(embeds_BLE, position_BI)

@@ -16,21 +16,32 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 
-class VisualTokens(nn.Module):
-    """CLIP tower up to layer `select_layer` (counted as in `hidden_states`, so -2 is the layer before the last) and a GELU projector."""
+class VisionTower(nn.Module):
+    """CLIP tower up to layer `select_layer` (counted as in `hidden_states`, so -2 is the layer before the last)."""
 
-    def __init__(self, config: CLIPVisionConfig, select_layer: int, width: int):
+    def __init__(self, config: CLIPVisionConfig, select_layer: int):
         super().__init__()
         self.tower = CLIPVisionModel(config)
-        self.projector = nn.Sequential(nn.Linear(config.hidden_size, width), nn.GELU(), nn.Linear(width, width))
         self.num_layers_used = config.num_hidden_layers + 1 + select_layer
 
-    def forward(self, pixels_TChw: Tensor) -> Tensor:
-        """Normalised pixels -> tokens_TPE. Layers after the chosen one are not run."""
+    def patches(self, pixels_TChw: Tensor) -> Tensor:
+        """Normalised pixels -> patches_TPC. Layers after the chosen one are not run."""
         hidden_TPC = self.tower.pre_layrnorm(self.tower.embeddings(pixels_TChw))
         for layer in self.tower.encoder.layers[: self.num_layers_used]:
             hidden_TPC = layer(hidden_TPC, None)
-        return self.projector(hidden_TPC[:, 1:])
+        return hidden_TPC[:, 1:]
+
+
+class VisualTokens(VisionTower):
+    """A token for each patch: the tower and a GELU projector."""
+
+    def __init__(self, config: CLIPVisionConfig, select_layer: int, width: int):
+        super().__init__(config, select_layer)
+        self.projector = nn.Sequential(nn.Linear(config.hidden_size, width), nn.GELU(), nn.Linear(width, width))
+
+    def forward(self, pixels_TChw: Tensor) -> Tensor:
+        """Normalised pixels -> tokens_TPE."""
+        return self.projector(self.patches(pixels_TChw))
 
 
 def sparse_dense_tokens(tokens_BSPE: Tensor, dense_slots_BD: Tensor) -> Tensor:

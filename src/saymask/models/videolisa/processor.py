@@ -11,23 +11,19 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from saymask.errors import DataError
 from saymask.lookup import suggest
-from saymask.models.parts.auxiliary import RegionTargets
 from saymask.models.parts.chat import IGNORE_LABEL, SEG_TOKEN, answer_labels, encode
+from saymask.models.parts.pixels import PixelProcessor
+from saymask.models.parts.region_targets import SeenFrames, region_targets
 from saymask.models.parts.tokenizer import Tokenizer
 from saymask.models.videolisa.model import VideoLisaConfig
 from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, forced_answer, phrase
 from saymask.models.videolisa.training_phrases import PHRASES, explanatory_question
 from saymask.samples import Expression, Sample
 from saymask.video.sampling import ClipSampler, SparseDense, jittered, jittered_at_test_slots, refer_sparse_dense, sparse_dense
-from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_tower, longest_side
-
-TOWER_MEAN, TOWER_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-MASK_MEAN, MASK_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 CLIP_SAMPLERS: dict[str, ClipSampler] = {"jittered": jittered_at_test_slots, "refer": refer_sparse_dense}
 
@@ -52,7 +48,7 @@ class Clip:
     seg_index: np.ndarray
 
 
-class VideoLisaProcessor:
+class VideoLisaProcessor(PixelProcessor):
     """Turns samples and queries into tensors for `VideoLisaModel`.
 
     Args:
@@ -74,7 +70,7 @@ class VideoLisaProcessor:
         phrases: str = "auto",
     ):
         self.tokenizer = tokenizer
-        self.config = config
+        self.config: VideoLisaConfig = config
         self.num_supervised = num_supervised
         if clips not in CLIP_SAMPLERS:
             raise ValueError(f"unknown clips {clips!r}; {suggest(clips, CLIP_SAMPLERS)}")
@@ -123,23 +119,6 @@ class VideoLisaProcessor:
     def _pad(self, rows: Sequence[Sequence[int]], value: int) -> Tensor:
         """Right-pad rows of ids to one length."""
         return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value)
-
-    # -- pixels -------------------------------------------------------------------------------------------------------------------
-
-    def tower_pixels(self, frames_THWC: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-        """uint8 frames -> pixels_TChw for the vision tower (centre crop)."""
-        frames = torch.from_numpy(frames_THWC).to(device)
-        return for_vision_tower(frames, self.config.tower_size[0], TOWER_MEAN, TOWER_STD)
-
-    def mask_pixels(self, frames_THWC: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Geometry]:
-        """uint8 frames -> pixels_TChw for the mask encoder (whole frame, padded) and the geometry that undoes it."""
-        frames = torch.from_numpy(frames_THWC).to(device)
-        return for_mask_encoder(frames, self.config.mask_size[0], MASK_MEAN, MASK_STD)
-
-    def geometry(self, height: int, width: int) -> Geometry:
-        """How a frame of this size sits in the mask encoder's input, without touching pixels."""
-        size, _ = self.config.mask_size
-        return Geometry((height, width), longest_side(height, width, size), (size, size))
 
     # -- inference ----------------------------------------------------------------------------------------------------------------
 
@@ -201,7 +180,8 @@ class VideoLisaProcessor:
             batch["seg_index_BD"] = torch.stack([torch.from_numpy(clip.seg_index) for clip in clips])
         batch["targets"] = [torch.from_numpy(clip.masks).float() for clip in clips]
         if self.config.aux_loss_weight and all(sample.load_regions for sample in samples):
-            batch["regions"] = self._region_targets(samples, clips)
+            seen = [SeenFrames(clip.sparse_frame_idx, clip.masked_frame_idx, clip.masks) for clip in clips]
+            batch["regions"] = region_targets(samples, seen, self.config)
         return batch
 
     def _turn(self, expression: Expression, rng: np.random.Generator) -> tuple[str, str]:
@@ -237,45 +217,3 @@ class VideoLisaProcessor:
             masks=sample.masks(masked_frame_idx),
             seg_index=np.searchsorted(dense_slots, slots) if self.config.token_per_frame else np.zeros_like(slots),
         )
-
-    def _region_targets(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> RegionTargets:
-        """Share of every patch and cell that each region word covers; frames must be square (no crop, no padding)."""
-        index = {word: i for i, word in enumerate(self.config.region_words)}
-        num_words = len(index)
-        patches, cells = (side // part for side, part in (self.config.tower_size, self.config.mask_size))
-        tower_words, mask_words, target_words, coarse = [], [], [], []
-        for sample, clip in zip(samples, clips, strict=True):
-            table_RK = torch.zeros(len(sample.region_words) + 1, num_words)
-            for region, words in enumerate(sample.region_words, start=1):
-                for word in words:
-                    table_RK[region, index[word]] = 1 / len(words)
-            sparse_ids_SHW, masked_ids_DHW = map(sample.regions, (clip.sparse_frame_idx, clip.masked_frame_idx))
-            tower_words.append(_word_shares(torch.from_numpy(sparse_ids_SHW).long(), table_RK, patches))
-            mask_words.append(_word_shares(torch.from_numpy(masked_ids_DHW).long(), table_RK, cells))
-            masks_DHW = torch.from_numpy(clip.masks).float()
-            coarse.append(torch.nn.functional.adaptive_avg_pool2d(masks_DHW, cells))
-            target_words.append(_shared_words(table_RK, sample.expression.obj_ids))
-        return RegionTargets(
-            tower_words_BSPK=rearrange(torch.stack(tower_words), "b s h w k -> b s (h w) k"),
-            mask_words_BDhwK=torch.stack(mask_words),
-            coarse_targets_BDhw=torch.stack(coarse),
-            target_words_BK=torch.stack(target_words),
-        )
-
-
-def _word_shares(ids_THW: Tensor, table_RK: Tensor, cells: int) -> Tensor:
-    """Average of the regions' word rows over each of cells x cells parts of the frame -> T h w K."""
-    frames, height, width = ids_THW.shape
-    row_H, column_W = torch.arange(height) * cells // height, torch.arange(width) * cells // width
-    cell_THW = (torch.arange(frames)[:, None, None] * cells + row_H[:, None]) * cells + column_W
-    counts = torch.bincount((cell_THW * len(table_RK) + ids_THW).flatten(), minlength=frames * cells * cells * len(table_RK))
-    counts_ThwR = counts.view(frames, cells, cells, len(table_RK)).float()
-    return counts_ThwR / counts_ThwR.sum(-1, keepdim=True) @ table_RK
-
-
-def _shared_words(table_RK: Tensor, obj_ids: Sequence[int]) -> Tensor:
-    """Distribution over the words that all target regions share; zeros if there is no target or nothing shared."""
-    if not obj_ids:
-        return torch.zeros(table_RK.shape[1])
-    shared_K = table_RK[list(obj_ids)].gt(0).all(0).float()
-    return shared_K / shared_K.sum().clamp(min=1)

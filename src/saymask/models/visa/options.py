@@ -1,0 +1,7 @@
+"""How VISA is asked."""
+
+from saymask.models.base import Options
+
+
+class VisaOptions(Options):
+    pass
