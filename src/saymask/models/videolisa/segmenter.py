@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, ObjectAnswer, VideoView
+from saymask.models.parts.known_words import unknown_words
 from saymask.models.parts.reasoning import Generated
 from saymask.models.parts.visual_prefix import VisualPrefix, split_at_video
 from saymask.models.videolisa import FAMILY
@@ -122,9 +122,7 @@ class VideoLisaSegmenter:
         return f"model {self.name!r} was trained on drawn scenes; for natural video use -m videolisa-3.8b"
 
     def unknown_words(self, query: str) -> list[str]:
-        lexicon = {word.lower() for word in self.config.lexicon}
-        words = re.findall(r"[\w'-]+", query.lower())
-        return [word for word in dict.fromkeys(words) if lexicon and word not in lexicon]
+        return unknown_words(query, self.config.lexicon)
 
 
 def _prompt_on(obj: ObjectAnswer, frame_idx: int) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -163,8 +163,9 @@ class VisaModel(ReasoningModel):
             is_absent: for each mask, whether nothing matches the query: an empty target that counts for BCE only (bool N).
             regions: truth for the auxiliary losses, where every clip has one mask at most.
         """
-        patches_FPC = self.visual.patches(torch.cat(list(tower_pixels)))
-        visual = self.visual.merge(patches_FPC).split([len(pixels) for pixels in tower_pixels])
+        merged = cast(MergedTokens, self.visual)
+        patches_FPC = merged.patches(torch.cat(list(tower_pixels)))
+        visual = merged.merge(patches_FPC).split([len(pixels) for pixels in tower_pixels])
         clip_of_R = torch.arange(len(input_ids)).repeat_interleave(torch.tensor([len(ids) for ids in input_ids])).tolist()
         input_ids_RI = _stack_rows(input_ids, 0)
         num_images_R = (input_ids_RI == IMAGE_TOKEN_ID).sum(1).tolist()
@@ -195,7 +196,7 @@ class VisaModel(ReasoningModel):
             bce, dice = clip_mask_losses(masks)
             loss = config.bce_loss_weight * bce + config.dice_loss_weight * dice
         if regions is not None and config.aux_loss_weight:
-            tokens_BSPE = self.visual.projector(patches_FPC).unflatten(0, (len(tower_pixels), -1))
+            tokens_BSPE = merged.projector(patches_FPC).unflatten(0, (len(tower_pixels), -1))
             clips = torch.tensor(clip_N, device=seg_hidden_NE.device)
             aux = self.aux_heads(regions, clips, tokens_BSPE, seg_hidden_NE[:, None], features_NChw)
             loss = loss + config.aux_loss_weight * (0 * aux if nothing else aux)

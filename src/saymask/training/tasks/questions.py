@@ -96,7 +96,8 @@ def _base(name_or_path: str, family: Family, parts: tuple[str, ...] | None) -> A
         raise ConfigError(f"init_from: {error}; give the model to begin with, or init_from=null to begin with none") from None
     if parts is None and base.family != family:
         raise ConfigError(
-            f"init_from = {name_or_path}: a model of family {base.family.name!r}, the run trains {family.name!r}; name the parts to take in init_parts"
+            f"init_from = {name_or_path}: a model of family {base.family.name!r}, the run trains {family.name!r}; "
+            "name the parts to take in init_parts"
         )
     return base
 
