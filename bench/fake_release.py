@@ -22,8 +22,9 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from torch import Tensor
 from transformers import CLIPVisionConfig
 
+from saymask.models.parts.lisa_names import TOWER_PREFIX, released_name
 from saymask.models.videolisa.model import VideoLisaModel
-from saymask.models.videolisa.released import MODEL_TYPE, TOWER_PREFIX, config_from_release, released_name
+from saymask.models.videolisa.released import MODEL_TYPE, config_from_release
 
 TOWER = "openai/clip-vit-large-patch14-336"
 SHARD_BYTES = 2_000_000_000

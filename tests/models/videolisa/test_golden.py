@@ -12,10 +12,10 @@ from torch import Tensor
 from transformers.models.sam.modeling_sam import SamLayerNorm
 
 from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID
+from saymask.models.parts.lisa_names import our_name
+from saymask.models.parts.pixels import MASK_MEAN, MASK_STD, TOWER_MEAN, TOWER_STD
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa.model import VideoLisaModel
-from saymask.models.videolisa.processor import MASK_MEAN, MASK_STD, TOWER_MEAN, TOWER_STD
-from saymask.models.videolisa.released import our_name
 from saymask.video.sampling import sparse_dense
 from saymask.video.transforms import Geometry
 

@@ -10,8 +10,9 @@ from torch import nn
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
+from saymask.models.parts.lisa_names import TOWER_PREFIX, our_name, released_name
 from saymask.models.videolisa.model import VideoLisaModel
-from saymask.models.videolisa.released import TOWER_PREFIX, config_from_release, our_name, released_name
+from saymask.models.videolisa.released import config_from_release
 from saymask.recipes.videolisa_tuning import videolisa_phi3
 
 MANIFEST = json.loads((Path(__file__).parents[2] / "golden/videolisa/manifest_videolisa_3.8b.json").read_text())

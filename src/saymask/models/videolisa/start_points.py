@@ -17,12 +17,14 @@ from transformers import CLIPVisionConfig, SamConfig
 
 from saymask.errors import CheckpointError
 from saymask.models.parts.chat import SEG_TOKEN
+from saymask.models.parts.lisa_files import is_of_another_model
+from saymask.models.parts.lisa_names import TOWER_PREFIX, our_name
 from saymask.models.placement import place
 from saymask.models.videolisa import FAMILY
 from saymask.models.videolisa.model import VideoLisaModel
 from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.models.videolisa.release_loading import is_of_another_model, load_tokenizer
-from saymask.models.videolisa.released import TOWER_PREFIX, config_from_release, our_name
+from saymask.models.videolisa.release_loading import load_tokenizer
+from saymask.models.videolisa.released import config_from_release
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
