@@ -65,11 +65,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came out of a run: `report` and `environment` are plain JSON."""
+    """What came out of a run: `report` and `environment` are plain JSON; no masks of a family whose masks a tracker makes."""
 
     report: dict[str, Any]
     environment: dict[str, Any]
-    masks: RleMasks
+    masks: RleMasks | None
 
 
 def compare(run: Run, query_counts: Sequence[int], variants: Sequence[str], tell: Callable[[str], None]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def compare(run: Run, query_counts: Sequence[int], variants: Sequence[str], tell
 
     Returns:
         `video`, `environment`, and one of `rows` per number of queries: each variant's report (seconds, frames per second, stages,
-        memory), and with both of them `speedup` (naive's seconds by ours) and how far the masks `agree`.
+        memory), and with both of them `speedup` (naive's seconds by ours) and, unless a tracker makes ours, how far the masks `agree`.
 
     Raises:
         ConfigError: a number of queries that cannot be asked, or a model of a family without a published script.
@@ -104,7 +104,9 @@ def compare(run: Run, query_counts: Sequence[int], variants: Sequence[str], tell
         environment = measured[variants[0]].environment
         if len(measured) == len(VARIANTS):
             row["speedup"] = row["naive"]["seconds"] / row["ours"]["seconds"]
-            row["agree"] = agreement(measured["ours"].masks, measured["naive"].masks)
+            ours, naive = (measured[variant].masks for variant in ("ours", "naive"))
+            if ours is not None and naive is not None:
+                row["agree"] = agreement(ours, naive)
         rows.append(row)
     size = {"frames": video.num_frames, "height": video.height, "width": video.width}
     return {"model": run.model, "video": size, "repeat": run.repeat, "environment": environment, "rows": rows}
@@ -145,7 +147,7 @@ def measure(run: Run) -> Measured:
         "image_encoder": _image_encoder(segmenter, stopwatch, video, encoded),
         **peaks,
     }
-    return Measured(report, _environment(device, dtype), masks)
+    return Measured(report, _environment(device, dtype), None if segmenter.family.default_tracker else masks)
 
 
 def _ours(video: Video, segmenter: Any, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
@@ -247,6 +249,13 @@ def _environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     }
 
 
+def _same_masks(agree: Mapping[str, Any] | None) -> str:
+    """What the comparison of masks found, in words."""
+    if agree is None:
+        return "masks not compared: ours are tracked from one frame, the script makes them on every frame"
+    return f"{agree['masks']} masks, lowest IoU of a query {agree['lowest_query_iou']:.4f}" if agree["masks"] else "all masks are empty"
+
+
 def format_table(results: Mapping[str, Any]) -> str:
     """Seconds per stage as text: a line per number of queries and variant; below, how the variants compare."""
     lines = [["queries", "", "seconds", *(stage.replace("_", " ") for stage in STAGES), "frames/s", "RSS MB", "VRAM MB"]]
@@ -258,8 +267,6 @@ def format_table(results: Mapping[str, Any]) -> str:
             memory = ["-" if peak is None else f"{peak:.0f}" for peak in (report["peak_rss_mb"], report["peak_vram_mb"])]
             lines.append([str(row["queries"]), variant, *seconds, f"{report['frames_per_second']:.1f}", *memory])
         if "speedup" in row:
-            masks, lowest = row["agree"]["masks"], row["agree"]["lowest_query_iou"]
-            same = f"{masks} masks, lowest IoU of a query {lowest:.4f}" if masks else "all masks are empty"
-            ratios.append(f"queries {row['queries']}: {row['speedup']:.1f} times as fast as naive; {same}")
+            ratios.append(f"queries {row['queries']}: {row['speedup']:.1f} times as fast as naive; {_same_masks(row.get('agree'))}")
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(["  ".join(map(str.rjust, line, widths)) for line in lines] + ratios)

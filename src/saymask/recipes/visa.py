@@ -20,6 +20,8 @@ TOY_MODEL: dict[str, Any] = {
     "merge_rates": [9, 5, 3],
     "merge_neighbours": [5, 3, 3],
     "system_prompt": "",
+    # As the bundled VideoLISA toy is spoken to.
+    "wording": "brief",
     "end_of_turn": "<|end|>",
 }
 _MIX = {"attribute": 1.5, "knowledge": 1, "plural": 1, "absent": 1, "spatial": 2, "motion": 2, "compare": 1, "event": 1}
@@ -38,12 +40,12 @@ def visa_toy() -> QuestionsConfig:
         init_from="toy",
         init_parts=SHARED_PARTS,
         optim=OptimConfig(lr=1e-3, warmup_steps=30),
-        steps=500,
+        steps=400,
         batch_size=16,
         autocast=False,
         processor={"refusal_share": 1.0, "percentage_share": 0.5},
         log_every=25,
-        save_every=50,
+        save_every=40,
     )
 
 

@@ -123,6 +123,14 @@ class SentencePieceTokenizer:
         except ConfigError as error:
             raise CheckpointError(f"{error}; this tokenizer cannot be loaded") from None
 
+    def dropping_blanks_around(self, content: str) -> SentencePieceTokenizer:
+        """The same, but white space beside an added token is dropped, as transformers did until 4.33 where a token was added as a text."""
+        added = {
+            i: token.model_copy(update={"lstrip": True, "rstrip": True}) if token.content == content else token
+            for i, token in self._settings.added_tokens_decoder.items()
+        }
+        return SentencePieceTokenizer(self._model, self._settings.model_copy(update={"added_tokens_decoder": added}))
+
     def save_pretrained(self, folder: Path) -> None:
         """Write both files; `from_folder` gives back an equal tokenizer."""
         (folder / MODEL_FILE).write_bytes(self._model)
@@ -191,7 +199,8 @@ class SentencePieceTokenizer:
             if (token := self._added.get(part)) is None:
                 continue
             if token.lstrip and i > 0:
-                parts[i - 1] = parts[i - 1].rstrip()
+                # Nothing is left of a text that was blank; without `legacy`, neither is the space that was put in front of it.
+                parts[i - 1] = parts[i - 1].rstrip() if self._settings.legacy or parts[i - 1].rstrip() != SPACE else ""
             if token.rstrip and i + 1 < len(parts):
                 parts[i + 1] = parts[i + 1].lstrip()
         if not self._settings.legacy and len(parts) > 1 and parts[0] == SPACE and parts[1] in self._named:

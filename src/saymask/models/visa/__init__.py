@@ -13,6 +13,7 @@ FAMILY = Family(
     config=f"{_HERE}.model:VisaConfig",
     model=f"{_HERE}.model:VisaModel",
     processor=f"{_HERE}.processor:VisaProcessor",
+    release=f"{_HERE}.released:VisaRelease",
     default_tracker="xmem",
     train_parts={
         "embeddings": "language_model.model.embed_tokens",
@@ -23,4 +24,5 @@ FAMILY = Family(
         "tower": "visual.tower",
         "mask_encoder": "mask_head.sam.vision_encoder",
     },
+    naive=f"{_HERE}.naive:naive_masks",
 )

@@ -28,7 +28,7 @@ from saymask.models.parts.splice import Spliced, splice_images
 from saymask.models.parts.visual import VisionTower
 from saymask.models.parts.visual_prefix import VisualPrefix
 from saymask.models.visa.context import CONTEXT_POLICIES
-from saymask.models.visa.prompts import END_OF_TURN, SYSTEM_PROMPT
+from saymask.models.visa.prompts import SYSTEM_PROMPT, WORDINGS, Wording
 from saymask.models.visa.token_merging import NEIGHBOURS, RATES, merge_frame, num_clusters
 from saymask.video.transforms import Geometry
 
@@ -40,6 +40,7 @@ class VisaConfig(CompositeConfig):
         num_context: frames that the language model sees beside the target (T_r in the paper).
         context_policy: where they are, a key of `CONTEXT_POLICIES`; the paper's best is global-local.
         merge_rates, merge_neighbours: of a frame's merges, see `token_merging`.
+        wording: how the model is spoken to, a key of `WORDINGS`.
         end_of_turn: the text that closes an answer, one token.
         parts: as of `CompositeConfig`; the losses' default weights are the paper's (1, 2, 0.5).
     """
@@ -55,7 +56,8 @@ class VisaConfig(CompositeConfig):
         context_policy: str = "global-local",
         merge_rates: Sequence[float] = RATES,
         merge_neighbours: Sequence[int] = NEIGHBOURS,
-        end_of_turn: str = END_OF_TURN,
+        wording: str = "released",
+        end_of_turn: str = "</s>",
         seg_token_id: int = 32000,
         system_prompt: str = SYSTEM_PROMPT,
         **parts: Any,
@@ -64,16 +66,24 @@ class VisaConfig(CompositeConfig):
             raise ValueError(f"num_context = {num_context} must be 0 or more")
         if context_policy not in CONTEXT_POLICIES:
             raise ValueError(f"unknown context_policy {context_policy!r}; {suggest(context_policy, CONTEXT_POLICIES)}")
+        if wording not in WORDINGS:
+            raise ValueError(f"unknown wording {wording!r}; {suggest(wording, list(WORDINGS))}")
         if not merge_rates or len(merge_rates) != len(merge_neighbours):
             raise ValueError(f"merge_rates {list(merge_rates)} and merge_neighbours {list(merge_neighbours)} must be equally many")
         self.num_context = num_context
         self.context_policy = context_policy
         self.merge_rates = list(merge_rates)
         self.merge_neighbours = list(merge_neighbours)
+        self.wording = wording
         self.end_of_turn = end_of_turn
         text_config = {"model_type": "llama"} if text_config is None else text_config
         parts = {"seg_token_id": seg_token_id, "system_prompt": system_prompt, **parts}
         super().__init__(text_config, vision_config, mask_config, **parts)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def words(self) -> Wording:
+        """The strings of the chats."""
+        return WORDINGS[self.wording]
 
     @property
     def tokens_per_frame(self) -> int:
@@ -89,7 +99,7 @@ class VisaConfig(CompositeConfig):
     def debug(cls, **changes: Any) -> VisaConfig:
         """The smallest numbers that exercise every part; a forward pass takes milliseconds on a CPU."""
         numbers = {"num_context": 3, "merge_rates": [2, 1], "merge_neighbours": [3, 3], "vision_select_layer": -1, "seg_token_id": 5}
-        return cls(*debug_parts(), **{**numbers, "system_prompt": "", "end_of_turn": "<|end|>", **changes})
+        return cls(*debug_parts(), **{**numbers, "system_prompt": "", "wording": "brief", "end_of_turn": "<|end|>", **changes})
 
 
 class MergedTokens(VisionTower):

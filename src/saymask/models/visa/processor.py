@@ -20,9 +20,10 @@ from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID, SEG_TOKEN, e
 from saymask.models.parts.pixels import PixelProcessor
 from saymask.models.parts.region_targets import SeenFrames, region_targets
 from saymask.models.parts.tokenizer import Tokenizer
-from saymask.models.visa import prompts, votes
+from saymask.models.visa import votes
 from saymask.models.visa.context import training_frames
 from saymask.models.visa.model import VisaConfig
+from saymask.models.visa.prompts import ABSENT_ANSWER, BRIEF
 from saymask.samples import Expression, Sample
 
 
@@ -89,19 +90,18 @@ class VisaProcessor(PixelProcessor):
 
     def encode_chat(self, *turns: tuple[str, str]) -> tuple[list[int], list[int]]:
         """Token ids of a chat and its labels (answers and what closes them are supervised)."""
-        config = self.config
-        input_ids = self._encode(prompts.chat(turns, config.system_prompt, config.end_of_turn))
+        words, system, end = self.config.words, self.config.system_prompt, self.config.end_of_turn
+        input_ids = self._encode(words.chat(turns, system, end))
         labels = [IGNORE_LABEL] * len(input_ids)
         for number, (question, _) in enumerate(turns):
-            before = prompts.chat([*turns[:number], (question, "")], config.system_prompt, config.end_of_turn)
-            start = len(self._encode(before.removesuffix(f" {config.end_of_turn}")))
-            end = len(self._encode(prompts.chat(turns[: number + 1], config.system_prompt, config.end_of_turn)))
-            labels[start:end] = input_ids[start:end]
+            first = len(self._encode(words.asked(turns[:number], question, system, end)))
+            last = len(self._encode(words.chat(turns[: number + 1], system, end)))
+            labels[first:last] = input_ids[first:last]
         return input_ids, labels
 
     def encode_question(self, question: str) -> list[int]:
         """Token ids up to where the answer begins."""
-        return self._encode(prompts.asked(question, self.config.system_prompt))
+        return self._encode(self.config.words.asked((), question, self.config.system_prompt, self.config.end_of_turn))
 
     def decode_answer(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's tokens; `[SEG]` stays visible."""
@@ -129,9 +129,9 @@ class VisaProcessor(PixelProcessor):
     def tokenizer_texts(sentences: Iterable[str], system_prompt: str) -> Iterator[str]:
         """Chats with these sentences, for a tokenizer to learn its pieces from."""
         for text in sentences:
-            yield prompts.chat([(prompts.about_target(prompts.instruct(text), 1), prompts.FORCED_ANSWER)], system_prompt)
-            yield prompts.chat([(prompts.about_video(votes.question(text), 1), "50%")], system_prompt)
-            yield prompts.ABSENT_ANSWER
+            yield BRIEF.chat([(BRIEF.about_target(BRIEF.instruct(text), 1), BRIEF.forced_answer)], system_prompt, "<|end|>")
+            yield BRIEF.chat([(BRIEF.about_video(BRIEF.sampler_question(text), 1), "50%")], system_prompt, "<|end|>")
+            yield ABSENT_ANSWER
 
     def drawn_frames(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
         """Which frames of a drawn timeline a batch shows."""
@@ -182,7 +182,8 @@ class VisaProcessor(PixelProcessor):
         first = clip.samples[0]
         if first.expression.obj_ids and rng.random() < self.percentage_share:
             marks = visible_marks(first.masks(clip.context_idx).sum((1, 2)))
-            asked = prompts.about_video(votes.question(first.expression.text), len(clip.context_idx))
+            words = self.config.words
+            asked = words.about_video(words.sampler_question(first.expression.text), len(clip.context_idx))
             chats.append(self.encode_chat((asked, f"{10 * int(rng.choice(marks))}%")))
         return chats
 
@@ -191,16 +192,17 @@ class VisaProcessor(PixelProcessor):
         if SEG_TOKEN in expression.text or SEG_TOKEN in (expression.answer or ""):
             raise DataError(f"expression {expression.exp_id!r}, {expression.text!r}: {SEG_TOKEN} stands for a mask; leave it out")
         text = expression.text.strip()
-        affirmed = _one_of(prompts.ANSWERS, rng)
+        words = self.config.words
+        affirmed = _one_of(words.answers, rng)
         if expression.answer and not expression.obj_ids:
-            return prompts.about_video(text, num_context), expression.answer
+            return words.about_video(text, num_context), expression.answer
         if expression.answer and rng.random() < 0.5:
-            instruction = _one_of(prompts.EXPLANATORY_INSTRUCTIONS, rng).format(text)
-            return prompts.about_target(instruction, num_context), f"{affirmed} {expression.answer}"
-        pool = prompts.LONG_INSTRUCTIONS if text.endswith("?") or expression.is_sentence else prompts.SHORT_INSTRUCTIONS
-        question = prompts.about_target(_one_of(pool, rng).format(text), num_context)
+            instruction = _one_of(words.explanatory, rng).format(text)
+            return words.about_target(instruction, num_context), f"{affirmed} {expression.answer}"
+        pool = words.long if text.endswith("?") or expression.is_sentence else words.short
+        question = words.about_target(_one_of(pool, rng).format(text), num_context)
         if not expression.obj_ids and rng.random() < self.refusal_share:
-            return question, prompts.ABSENT_ANSWER
+            return question, ABSENT_ANSWER
         return question, affirmed
 
     def _pad(self, rows: Sequence[Sequence[int]], value: int) -> Tensor:

@@ -15,6 +15,7 @@ from saymask.models.base import VideoView
 from saymask.models.visa import votes
 from saymask.models.visa.context import spread
 from saymask.models.visa.options import VisaOptions
+from saymask.models.visa.prompts import RELEASED
 from saymask.models.visa.similarity import frame_similarities
 from saymask.models.visa.video_service import ask_service
 
@@ -75,7 +76,7 @@ def _by_votes(view: VideoView, query: str, options: VisaOptions, own_votes: OwnV
     """The mark that most answers name."""
     num_frames = view.video.num_frames
     try:
-        responses = ask_service(view, votes.question(query), options) if options.votes_url else own_votes()
+        responses = ask_service(view, RELEASED.sampler_question(query), options) if options.votes_url else own_votes()
     except OSError as error:  # the address cannot be reached, or refuses
         raise ScorerFailure(f"{options.votes_url} gave no votes ({error})") from None
     except ValueError as error:  # it answers something else than it should

@@ -16,11 +16,12 @@ from saymask.errors import ConfigError
 from saymask.models.base import Answer, ObjectAnswer, VideoView
 from saymask.models.parts.known_words import unknown_words
 from saymask.models.parts.visual_prefix import VisualPrefix
-from saymask.models.visa import FAMILY, prompts, votes
+from saymask.models.visa import FAMILY
 from saymask.models.visa.context import context_frames, spread
 from saymask.models.visa.model import VisaModel
 from saymask.models.visa.options import VisaOptions
 from saymask.models.visa.processor import VisaProcessor
+from saymask.models.visa.prompts import check_query
 from saymask.models.visa.scorers import FrameChoice, choose_target
 from saymask.records import Video
 
@@ -79,7 +80,7 @@ class VisaSegmenter:
     @torch.inference_mode()
     def reason(self, view: VideoView, queries: Sequence[str], options: VisaOptions) -> list[Answer]:
         for query in queries:
-            prompts.check_query(query)
+            check_query(query)
         return [self._answer(view, query, options) for query in queries]
 
     def _answer(self, view: VideoView, query: str, options: VisaOptions) -> Answer:
@@ -104,14 +105,15 @@ class VisaSegmenter:
         """One pass of the language model over a query with its frames, and the mask decoder on the target."""
         count = self.config.num_context if options.num_context is None else options.num_context
         context_idx = context_frames(options.context or self.config.context_policy, view.video.num_frames, target, count)
-        question = prompts.about_target(prompts.instruct(query, options.template), len(context_idx))
+        words = self.config.words
+        question = words.about_target(words.instruct(query, options.template), len(context_idx))
         if options.answer == "forced":
-            opening_P, suffix_J = self.processor.opening_and_suffix(question, prompts.FORCED_ANSWER)
+            opening_P, suffix_J = self.processor.opening_and_suffix(question, words.forced_answer)
             prefix = self._read_opening(view, opening_P, [*context_idx, target], len(suffix_J))
             hidden_1JE, _ = self.model.read_suffix(prefix, suffix_J[None].to(self.model.device))
             # The forced answer is the last thing in a chat: a [SEG] that the user typed comes before it and is not the answer's.
             seg_at = int((suffix_J == self.config.seg_token_id).nonzero()[-1])
-            text, seg_hidden_NE = prompts.FORCED_ANSWER, hidden_1JE[0, seg_at - 1][None]
+            text, seg_hidden_NE = words.forced_answer, hidden_1JE[0, seg_at - 1][None]
         else:
             opening_P, suffix_J = self.processor.opening_and_suffix(question)
             prefix = self._read_opening(view, opening_P, [*context_idx, target], len(suffix_J) + MAX_ANSWER_TOKENS)
@@ -132,7 +134,8 @@ class VisaSegmenter:
     def _own_votes(self, view: VideoView, query: str, options: VisaOptions) -> list[str]:
         """The model's own answers to the sampler's question, drawn as often as there are votes."""
         frame_idx = spread(view.video.num_frames, max(1, self.config.num_context))
-        question = prompts.about_video(votes.question(query), len(frame_idx))
+        words = self.config.words
+        question = words.about_video(words.sampler_question(query), len(frame_idx))
         opening_P, suffix_J = self.processor.opening_and_suffix(question)
         prefix = self._read_opening(view, opening_P, frame_idx, len(suffix_J) + MAX_VOTE_TOKENS)
         suffix_BJ = suffix_J.expand(options.num_votes, -1).to(self.model.device)

@@ -1,4 +1,4 @@
-"""The sampler's question, "which percentage mark of the video should I look at", and what votes for a mark say about the target frame.
+"""What answers to the sampler's question, "which percentage mark of the video should I look at", say about the target frame.
 
 A video language model answers several times; each answer votes for one of eleven marks, 0 % ... 100 %. The most frequent mark is the
 target, ties go to the one nearest to the median vote. The released code instead averages the values of a substring table
@@ -17,11 +17,6 @@ MIDDLE = 5
 """The mark that is taken if nobody votes."""
 VOTE_TEMPERATURE, VOTE_TOP_P = 0.6, 0.9
 
-QUESTION = (
-    "If I want to find '{}', which percentage mark of the video should I check?\n"
-    "             Please choose one answer from 0%, 10%, 20%, 30%, 40%, 50%, 60%, 70%, 80%, 90%, and 100%."
-)
-"""As the released code asks it, line break and blanks included."""
 MOVIE_OPENING = "Below is a movie. Memorize the content and answer my question after watching this movie."
 MOVIE_END = "Now the movie end."
 """What the released code says before and behind the frames to its own sampler, LLaMA-VID."""
@@ -31,11 +26,6 @@ _RELEASED_TABLE = (
     *((f"last {percent}%", 1 - percent / 100) for percent in range(0, 101, 10)),
     *((f"{percent}%", percent / 100) for percent in (*range(10, 100, 10), 100, 0)),
 )
-
-
-def question(query: str) -> str:
-    """What the sampler is asked about a query."""
-    return QUESTION.format(query.removesuffix("?"))
 
 
 def mark_of(response: str) -> int | None:

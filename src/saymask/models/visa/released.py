@@ -1,0 +1,144 @@
+"""A folder in the layout that VISA's merge script writes: configuration, tokenizer and weights, with the CLIP tower from its own.
+
+The authors have published no weights. Names of tensors are those of `parts.lisa_names`; what Chat-UniVi's configuration says of token
+merging becomes ours, and what its code could read in other ways than ours is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from accelerate import init_empty_weights
+from transformers import CLIPVisionConfig
+
+from saymask.errors import CheckpointError, ConfigError
+from saymask.models.base import TOWER_OPTION
+from saymask.models.parts.chat import SEG_TOKEN
+from saymask.models.parts.lisa_files import fill, tower_beside
+from saymask.models.parts.lisa_names import SAM_VIT_H, TOWER_PREFIX
+from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
+from saymask.models.placement import place
+from saymask.models.visa import FAMILY
+from saymask.models.visa.model import VisaConfig, VisaModel
+from saymask.models.visa.processor import VisaProcessor
+from saymask.models.visa.segmenter import VisaSegmenter
+from saymask.runtime import Runtime
+from saymask.storage.hub import HubRepo, fetch
+from saymask.storage.strict import quiet_transformers
+from saymask.storage.weight_files import read_json, weight_files
+
+MODEL_TYPE, ARCHITECTURE = "ChatUniVi", "VISAForCausalLM"
+TOWER_REPO = "openai/clip-vit-large-patch14"
+TYPICAL_BYTES, TOWER_BYTES = 16_100_000_000, 1_700_000_000
+"""Of a 7B model and of the tower's repository: what to expect when the hub cannot be asked."""
+
+_TEXT_KEYS = (
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
+    *("hidden_act", "max_position_embeddings", "rms_norm_eps"),
+)
+_OPTIONAL_TEXT_KEYS = ("initializer_range", "bos_token_id", "eos_token_id", "pad_token_id", "attention_bias", "attention_dropout")
+_FIXED = {"mm_vision_select_feature": "patch", "rope_scaling": None, "tie_word_embeddings": False}
+"""Settings that the code of the release could read in other ways, and that ours knows in one."""
+_MERGE_KEYS = ("spatial_cluster_rate0", "spatial_cluster_rate1", "spatial_cluster_rate2")
+
+
+class VisaRelease:
+    """The layout behind `base.Release`."""
+
+    def recognises(self, values: Mapping[str, Any]) -> bool:
+        return values.get("model_type") == MODEL_TYPE and ARCHITECTURE in (values.get("architectures") or ())
+
+    def load(self, folder: Path, runtime: Runtime, name: str, vision_tower: Path | None) -> VisaSegmenter:
+        return load_release(folder, runtime, name, vision_tower)
+
+    def load_hub(self, repo_id: str, runtime: Runtime, name: str, vision_tower: Path | None) -> VisaSegmenter:
+        repos = [HubRepo(repo_id, TYPICAL_BYTES, ("config.json", "tokenizer.model", "tokenizer_config.json"))]
+        if vision_tower is None:
+            repos.append(HubRepo(TOWER_REPO, TOWER_BYTES))
+        folders = fetch(repos, f"with copies of both folders on disk: give the first as the model, the second as {TOWER_OPTION}")
+        return load_release(folders[0], runtime, name, vision_tower or folders[1])
+
+
+def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path | None = None) -> VisaSegmenter:
+    """Load a model that the released code has merged.
+
+    Args:
+        folder: config.json, tokenizer and weights.
+        runtime: device and dtype; without a dtype everything is bf16, as the authors run it, whatever the files hold.
+        name: what the model is called in reports.
+        vision_tower: folder of the CLIP tower (`openai/clip-vit-large-patch14`); if not given, one of that name beside the weights.
+
+    Raises:
+        CheckpointError: a file is absent or damaged, or tensors are missing, unexpected or of the wrong shape, named as in the release.
+        ConfigError: quantisation, which reads our own layout only.
+    """
+    values = read_json(folder / "config.json")
+    tower = vision_tower or tower_beside(folder, values, usual=TOWER_REPO)
+    read_json(tower / "config.json")
+    tokenizer = load_tokenizer(folder)
+    with quiet_transformers():
+        vision_config = CLIPVisionConfig.from_pretrained(tower)
+    seg_token_id = tokenizer.convert_tokens_to_ids(SEG_TOKEN)
+    config = config_from_release(values, vision_config, seg_token_id, f"{folder}/config.json")
+    if seg_token_id >= values["vocab_size"]:
+        raise CheckpointError(
+            f"{folder}: the tokenizer gives {SEG_TOKEN} the id {seg_token_id}, the embeddings end at {values['vocab_size'] - 1}"
+        )
+    if runtime.quantization_config is not None:
+        raise ConfigError(f"{folder}: quantisation reads our own layout; write it first with `saymask convert {folder} DST`, then load DST")
+    with init_empty_weights():
+        model = VisaModel(config)
+    files = {file: "" for file in weight_files(folder)} | {file: TOWER_PREFIX for file in weight_files(tower)}
+    fill(model, files, runtime, f"{folder} with {tower}")
+    place(model, runtime, FAMILY.language_model)  # also the buffers that no file holds
+    return VisaSegmenter(model, VisaProcessor(tokenizer, config), name, list(files))
+
+
+def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
+    """The release's tokenizer, which always knows `[SEG]`; no blank stands before it, so it is predicted where the last word ends.
+
+    Raises:
+        CheckpointError: the SentencePiece model or its settings are absent or damaged.
+    """
+    return SentencePieceTokenizer.from_folder(folder, extra_tokens=(SEG_TOKEN,)).dropping_blanks_around(SEG_TOKEN)
+
+
+def config_from_release(values: Mapping[str, Any], vision_config: CLIPVisionConfig, seg_token_id: int, source: str) -> VisaConfig:
+    """Our configuration of a released model.
+
+    Args:
+        values: the release's `config.json`. What it leaves to the authors' code (Segment Anything's numbers) is ViT-H's, unless it says
+            `mask_config` (smaller releases for tests do).
+        vision_config: the vision tower's own configuration.
+        seg_token_id: id of `[SEG]` in the release's tokenizer.
+        source: the file, for messages.
+
+    Raises:
+        CheckpointError: a number is missing, or a setting is one that this package does not know.
+    """
+    merging = values.get("config") or {}
+    needed = (*_TEXT_KEYS, "mm_vision_select_layer", *_FIXED)
+    absent = [key for key in needed if key not in values] + [f"config.{key}" for key in _MERGE_KEYS if key not in merging]
+    if absent:
+        raise CheckpointError(f"{source}: no {', '.join(absent)}; a released VISA model has them in its config.json")
+    for key, known in _FIXED.items():
+        if values[key] != known:
+            raise CheckpointError(f"{source}: {key} is {values[key]!r}; only {known!r} can be loaded")
+    if not merging.get("use_cluster"):
+        raise CheckpointError(f"{source}: config.use_cluster is {merging.get('use_cluster')!r}; only true can be loaded")
+    text = {key: values[key] for key in (*_TEXT_KEYS, *_OPTIONAL_TEXT_KEYS) if key in values}
+    text |= {
+        "model_type": "llama",
+        "rope_parameters": {"rope_type": "default", "rope_theta": values.get("rope_theta", 10000.0)},
+        "tie_word_embeddings": False,
+    }
+    return VisaConfig(
+        text,
+        vision_config,
+        values.get("mask_config", SAM_VIT_H),
+        merge_rates=[merging[key] for key in _MERGE_KEYS],
+        vision_select_layer=values["mm_vision_select_layer"],
+        seg_token_id=seg_token_id,
+    )
