@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from saymask.errors import VideoError
 from saymask.exports.drawing import Legend, contour_width, draw_mask, fit, font, legible, query_colour
 from saymask.exports.encoder import write_video
+from saymask.exports.vote_strip import STRIP_HEIGHT, FrameVotes
 from saymask.records import Prediction, Video
 from saymask.storage.atomic import new_file, new_folder
 from saymask.video.masks import MAX_LABELS, davis_palette, label_map
@@ -95,7 +96,8 @@ def write_davis(prediction: Prediction, directory: Path) -> Path:
 def write_sheet(prediction: Prediction, directory: Path) -> Path:
     """A contact sheet, sheet.png: up to eight frames from the first to the last, one row per query.
 
-    A query or name that the font cannot show is replaced as in the overlay.
+    Where a result's notes say how a frame was chosen (`vote_strip`), that stands below its row. A query or name that the font cannot show
+    is replaced as in the overlay.
     """
     video = prediction.video
     shown = np.unique(np.linspace(0, video.num_frames - 1, _SHEET_FRAMES).round().astype(int)).tolist()
@@ -103,7 +105,8 @@ def write_sheet(prediction: Prediction, directory: Path) -> Path:
     thumb_width, thumb_height = max(1, round(video.width * scale)), max(1, round(video.height * scale))
     title_font, text_font, small_font = font(20), font(17), font(13)
     text_height, small_height = 26, 18
-    row_height = text_height + thumb_height + _MARGIN
+    votes = [FrameVotes.of(result.notes) for result in prediction.results]
+    row_height = text_height + thumb_height + _MARGIN + (STRIP_HEIGHT if any(votes) else 0)
     width = 2 * _MARGIN + len(shown) * (thumb_width + 4) - 4
     width = max(width, 480)
     top = 2 * _MARGIN + text_height + small_height
@@ -126,6 +129,12 @@ def write_sheet(prediction: Prediction, directory: Path) -> Path:
             if column == 0:
                 draw.rectangle((_MARGIN, y + 5, _MARGIN + 14, y + 19), fill=query_colour(row))
                 draw.text((_MARGIN + 22, y + 2), fit(text, text_font, width - 2 * _MARGIN - 22, 1)[0], font=text_font, fill=(20, 20, 20))
+    first_x = _MARGIN + thumb_width / 2
+    for row, of_row in enumerate(votes):
+        if of_row:
+            y = top + row * row_height + text_height + thumb_height + 4
+            last_x = first_x + (len(shown) - 1) * (thumb_width + 4)
+            of_row.draw(draw, first_x, last_x, y, video.num_frames, query_colour(row))
     path = directory / "sheet.png"
     with new_file(path) as draft:
         sheet.save(draft)

@@ -9,8 +9,8 @@ import torch
 
 from saymask.errors import ConfigError
 from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_PLACEHOLDER, IMAGE_TOKEN_ID, SEG_TOKEN, answer_labels, encode
-from saymask.models.videolisa import prompts
 from saymask.models.parts.pixels import MASK_MEAN, MASK_STD, TOWER_MEAN, TOWER_STD
+from saymask.models.videolisa import prompts
 from saymask.video.sampling import sparse_dense
 from saymask.video.transforms import for_mask_encoder, for_vision_tower, longest_side
 
