@@ -24,7 +24,7 @@ class VisaOptions(Options):
         vote_choice: "mode" takes the mark with the most votes, and the second one where the target's mask is empty; "released" averages as
             the authors' code does.
         votes_url, votes_model: address of an OpenAI-compatible service (".../v1") that votes instead of the model itself, and the model's
-            name there. The key is read from the environment, SAYMASK_VOTES_KEY.
+            name there. The key is read from the environment (SAYMASK_VOTES_KEY or OPENAI_API_KEY) alone.
         similarity_model: folder or hub name of the dual encoder, CLIP or SigLIP.
         context: where context frames lie; None = as the model's configuration says. `strided` is the released code's.
         num_context: how many; None = as many as the model's configuration says.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saymask.errors import ConfigError
+from saymask.errors import ConfigError, ServiceError
 from saymask.models.base import VideoView
 from saymask.models.visa import votes
 from saymask.models.visa.context import spread
@@ -77,10 +77,8 @@ def _by_votes(view: VideoView, query: str, options: VisaOptions, own_votes: OwnV
     num_frames = view.video.num_frames
     try:
         responses = ask_service(view, RELEASED.sampler_question(query), options) if options.votes_url else own_votes()
-    except OSError as error:  # the address cannot be reached, or refuses
-        raise ScorerFailure(f"{options.votes_url} gave no votes ({error})") from None
-    except ValueError as error:  # it answers something else than it should
-        raise ScorerFailure(f"{options.votes_url} gave no votes: {error}") from None
+    except ServiceError as error:
+        raise ScorerFailure(f"no votes: {_first_line(error)}") from None
     bins = votes.histogram(responses)
     if not any(bins):
         raise ScorerFailure(f"none of {len(responses)} answers names a percentage, the first is {_shortened(responses)!r}")

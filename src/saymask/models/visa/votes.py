@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
+import numpy as np
+
 NUM_MARKS = 11
 NUM_VOTES = 10
 MIDDLE = 5
@@ -23,8 +25,8 @@ MOVIE_END = "Now the movie end."
 
 _PERCENTAGE = re.compile(r"(?P<last>\blast\s+)?(?<![\d.])(?P<number>\d+(?:\.\d+)?)\s*%", re.IGNORECASE)
 _RELEASED_TABLE = (
-    *((f"last {percent}%", 1 - percent / 100) for percent in range(0, 101, 10)),
-    *((f"{percent}%", percent / 100) for percent in (*range(10, 100, 10), 100, 0)),
+    *((f"last {10 * mark}%", (10 - mark) / 10) for mark in range(11)),
+    *((f"{10 * mark}%", mark / 10) for mark in (*range(1, 11), 0)),
 )
 
 
@@ -65,7 +67,7 @@ def marks_at(frame_idx: int, num_frames: int) -> list[int]:
 def released_fraction(responses: Sequence[str]) -> float:
     """Mean of what the released code reads in the answers, 0.5 if it reads nothing."""
     values = [value for response in responses if (value := _released_value(response)) is not None]
-    return sum(values) / len(values) if values else 0.5
+    return float(np.mean(values)) if values else 0.5  # numpy's order of adding decides the last digit, and with it some frames
 
 
 def released_frame(fraction: float, num_frames: int) -> int:
