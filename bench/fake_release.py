@@ -1,9 +1,10 @@
-"""Write a fake release: random weights under the true names, in the layout of VideoLISA-3.8B and its vision tower.
+"""Write a fake release: random weights under the true names, in the layout of VideoLISA-3.8B or VISA-7B, and their vision tower.
 
-    python bench/fake_release.py OUT [--scale tiny|full] [--layout bin|safetensors] [--seed 0]
+    python bench/fake_release.py OUT [--family videolisa|visa] [--scale tiny|full] [--layout bin|safetensors] [--seed 0]
 
-OUT/model holds config.json, a small SentencePiece tokenizer and sharded weights, OUT/clip-vit-large-patch14-336 the vision tower; so
-`saymask segment VIDEO QUERY -m OUT/model` runs the whole path without a download. `full` has the true shapes and takes 11.5 GB of disk.
+OUT/model holds config.json, a small SentencePiece tokenizer and sharded weights, a folder beside it the CLIP tower; so
+`saymask segment VIDEO QUERY -m OUT/model` runs the whole path without a download. `full` has the true shapes and takes 11.5 GB of disk for
+VideoLISA, 17 GB for VISA.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from transformers import CLIPVisionConfig
 from saymask.models.parts.lisa_names import TOWER_PREFIX, released_name
 from saymask.models.videolisa.model import VideoLisaModel
 from saymask.models.videolisa.released import MODEL_TYPE, config_from_release
+from saymask.models.visa import released as visa
+from saymask.models.visa.model import VisaModel
 
-TOWER = "openai/clip-vit-large-patch14-336"
+TOWER = "openai/clip-vit-large-patch14-336"  # VideoLISA's
 SHARD_BYTES = 2_000_000_000
 FLOAT32_PARTS = ("model.visual_model.", "model.text_hidden_fcs.", TOWER_PREFIX)
 END_OF_TEXT = "<|endoftext|>"
 CHAT_TOKENS = ("<|assistant|>", "<|system|>", "<|end|>", "<|user|>")
+BUILT_IN = ("<unk>", "<s>", "</s>")
 SPACE_RUNS = ("▁▁", "▁▁▁")
 SEG_TOKEN = "[SEG]"
 TEXT = (
@@ -112,6 +116,32 @@ TINY_CONFIG = {
         },
     },
 }
+_VISA_ONLY: dict[str, Any] = {
+    "architectures": [visa.ARCHITECTURE],
+    "model_type": visa.MODEL_TYPE,
+    "rms_norm_eps": 1e-5,
+    "eos_token_id": 2,
+    "mm_vision_tower": visa.TOWER_REPO,
+    "mm_use_im_start_end": True,  # as the released merge script writes it, although no prompt has such tokens
+    "config": {
+        "use_cluster": True,
+        "freeze": False,
+        "mm_tune": True,
+        "vision_tune": False,
+        "spatial_cluster_rate0": 64,
+        "spatial_cluster_rate1": 32,
+        "spatial_cluster_rate2": 16,
+        "temporal_cluster_rate": 0.0625,
+    },
+}
+_PHI_ONLY = ("original_max_position_embeddings", "sliding_window", "mm_projector_type", "num_frames_sparse", "num_frames_dense")
+_VICUNA_7B = {"vocab_size": 32001, "hidden_size": 4096, "intermediate_size": 11008}
+FULL_VISA = {key: value for key, value in FULL_CONFIG.items() if key not in _PHI_ONLY} | _VISA_ONLY | _VICUNA_7B
+TINY_VISA = {
+    **{key: value for key, value in TINY_CONFIG.items() if key not in _PHI_ONLY},
+    **_VISA_ONLY,
+    "config": {**_VISA_ONLY["config"], "spatial_cluster_rate0": 3, "spatial_cluster_rate1": 2, "spatial_cluster_rate2": 2},
+}
 TINY_TOWER = {
     "hidden_size": 16,
     "intermediate_size": 24,
@@ -121,6 +151,8 @@ TINY_TOWER = {
     "patch_size": 14,
 }
 SCALES = {"tiny": (TINY_CONFIG, TINY_TOWER), "full": (FULL_CONFIG, FULL_TOWER)}
+VISA_SCALES = {"tiny": (TINY_VISA, TINY_TOWER), "full": (FULL_VISA, {**FULL_TOWER, "image_size": 224})}
+FAMILIES = {"videolisa": SCALES, "visa": VISA_SCALES}
 
 MakeTensor = Callable[[str, tuple[int, ...]], Tensor]
 """Released name and shape -> the tensor to write."""
@@ -149,17 +181,23 @@ def write_release(
         layout: "bin" (`torch.save`) or "safetensors".
         shard_bytes: a shard is closed when it is at least this big.
     """
-    model_folder, tower_folder = out / "model", out / TOWER.rpartition("/")[2]
+    is_visa = values["model_type"] == visa.MODEL_TYPE
+    model_folder, tower_folder = out / "model", out / values["mm_vision_tower"].rpartition("/")[2]
     for folder in (model_folder, tower_folder):
         folder.mkdir(parents=True)
-    seg_token_id = write_tokenizer(model_folder, values["vocab_size"])
+    tokens = {"chat_tokens": (), "end_of_text": "</s>"} if is_visa else {}
+    seg_token_id = write_tokenizer(model_folder, values["vocab_size"], **tokens)
     (model_folder / "config.json").write_text(json.dumps(values, indent=2))
     (tower_folder / "config.json").write_text(
         json.dumps({"model_type": "clip", "vision_config": {"model_type": "clip_vision_model", **tower}})
     )
     with init_empty_weights():
-        model = VideoLisaModel(config_from_release(values, CLIPVisionConfig(**tower), seg_token_id, "this script"))
+        model_class, to_config = (VisaModel, visa.config_from_release) if is_visa else (VideoLisaModel, config_from_release)
+        model = model_class(to_config(values, CLIPVisionConfig(**tower), seg_token_id, "this script"))
     shapes = {released_name(key): tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    if is_visa:  # tables that the authors' version of transformers saves with the weights
+        half = values["hidden_size"] // values["num_attention_heads"] // 2
+        shapes |= {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": (half,) for i in range(values["num_hidden_layers"])}
     for folder, prefix in ((model_folder, ""), (tower_folder, TOWER_PREFIX)):
         mine = {name: shape for name, shape in shapes.items() if name.startswith(TOWER_PREFIX) == bool(prefix)}
         write_shards(folder, mine, prefix, make, layout, shard_bytes)
@@ -186,16 +224,25 @@ def write_shards(folder: Path, shapes: dict[str, tuple[int, ...]], prefix: str, 
     (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
 
 
-def write_tokenizer(folder: Path, vocab_size: int, legacy: bool | None = False) -> int:
+def write_tokenizer(
+    folder: Path,
+    vocab_size: int,
+    legacy: bool | None = False,
+    chat_tokens: tuple[str, ...] = CHAT_TOKENS,
+    end_of_text: str = END_OF_TEXT,
+) -> int:
     """Train a SentencePiece Llama tokenizer, as many pieces as fit (512 at most), and return the id of [SEG].
 
     As in the true one, pieces for runs of spaces are merged after all others, and the tokens of the chat swallow white space behind them.
 
     Args:
         legacy: the setting of this name in tokenizer_config.json; None = not there.
+        chat_tokens: added behind the pieces.
+        end_of_text: closes an answer.
     """
     seg_token_id = min(vocab_size, 512) - 1
-    num_pieces = seg_token_id - len((END_OF_TEXT, *CHAT_TOKENS))
+    added_behind = tuple(token for token in (end_of_text, *chat_tokens) if token not in BUILT_IN)
+    num_pieces = seg_token_id - len(added_behind)
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXT * 4),
         model_prefix=str(folder / "tokenizer"),
@@ -213,8 +260,8 @@ def write_tokenizer(folder: Path, vocab_size: int, legacy: bool | None = False) 
     for piece in SPACE_RUNS:
         model.pieces.add(piece=piece, score=-1e9)
     (folder / "tokenizer.model").write_bytes(model.SerializeToString())
-    special = [*enumerate(("<unk>", "<s>", "</s>")), *enumerate((END_OF_TEXT, *CHAT_TOKENS), start=num_pieces)]
-    added = {str(i): added_token(token, special=True, rstrip=token in CHAT_TOKENS) for i, token in special}
+    special = [*enumerate(BUILT_IN), *enumerate(added_behind, start=num_pieces)]
+    added = {str(i): added_token(token, special=True, rstrip=token in chat_tokens) for i, token in special}
     added[str(seg_token_id)] = added_token(SEG_TOKEN, special=False)
     settings = {
         "tokenizer_class": "LlamaTokenizer",
@@ -222,7 +269,7 @@ def write_tokenizer(folder: Path, vocab_size: int, legacy: bool | None = False) 
         "add_eos_token": False,
         "added_tokens_decoder": added,
         "bos_token": "<s>",
-        "eos_token": END_OF_TEXT,
+        "eos_token": end_of_text,
         "unk_token": "<unk>",
         "pad_token": "<unk>",
         "padding_side": "right",
@@ -242,11 +289,12 @@ def added_token(content: str, special: bool, rstrip: bool = False) -> dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--family", choices=FAMILIES, default="videolisa")
     parser.add_argument("--scale", choices=SCALES, default="tiny")
     parser.add_argument("--layout", choices=("bin", "safetensors"), default="bin")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    for folder in write_release(options.out, *SCALES[options.scale], random_tensors(options.seed), options.layout):
+    for folder in write_release(options.out, *FAMILIES[options.family][options.scale], random_tensors(options.seed), options.layout):
         print(folder)
 
 

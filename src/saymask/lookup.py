@@ -55,6 +55,7 @@ RECIPES: dict[str, str] = {
     "videolisa_phi3": "saymask.recipes.videolisa_tuning:videolisa_phi3",
     "finetune": "saymask.recipes.videolisa_tuning:finetune",
     "videolisa_toy_ablation": "saymask.recipes.videolisa:videolisa_toy_ablation",
+    "visa_7b": "saymask.recipes.visa:visa_7b",
     "visa_toy": "saymask.recipes.visa:visa_toy",
     "visa_toy_comparison": "saymask.recipes.visa:visa_toy_comparison",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",

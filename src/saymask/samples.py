@@ -271,6 +271,10 @@ class SampleSet(Sequence[Sample], ABC):
         """Choose a sample for training, each as likely as the next; equal states of `rng` choose the same one."""
         return self[int(rng.integers(len(self)))]
 
+    def about(self, video_name: str) -> Sequence[Item]:
+        """Lines of the index about one video, where they are kept by video; otherwise none."""
+        return ()
+
     def any_expression(self, rng: np.random.Generator) -> Expression:
         """An expression about some video."""
         return self.items[int(rng.integers(len(self)))].expression

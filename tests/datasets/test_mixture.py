@@ -57,6 +57,19 @@ def test_every_draw_is_a_whole_sample_with_a_mask_of_zeros_and_ones(paper_mixtur
         assert one.masks_THW.any() == bool(one.expression.obj_ids)
 
 
+def test_further_expressions_of_a_drawn_video(tmp_path):
+    config = MixtureConfig(groups={"vos": MixtureGroup(rate=1, datasets=("revos",))}, roots={"revos": TREES["revos"].build(tmp_path)})
+    single, several = open_mixture(config, seed=0), open_mixture(config.model_copy(update={"expressions": 3}), seed=0)
+    (member,) = several.members
+    for index in range(12):
+        drawn = several.draw_video(index)
+        assert drawn[0].name == single.draw(index).name
+        names = [one.name for one in drawn]
+        assert {one.video.name for one in drawn} == {drawn[0].video.name}
+        assert len(set(names)) == len(names) == min(3, len(member.samples.about(drawn[0].video.name)))
+    assert [one.name for one in several.samples(0, 2)] == [one.name for index in (0, 1) for one in several.draw_video(index)]
+
+
 def test_a_draw_depends_on_seed_and_number_alone(paper_mixture):
     expected = [described(paper_mixture.draw(index)) for index in range(20)]
     elsewhere = pickle.loads(pickle.dumps(paper_mixture))

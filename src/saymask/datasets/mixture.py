@@ -45,9 +45,11 @@ class MixtureConfig(Config):
     Args:
         groups: by a name of your choice.
         roots: folders of datasets, by name; a dataset that is not in it is looked for where `dataset_root` knows.
+        expressions: how many expressions of a drawn video are asked at most, one after the other in a batch.
     """
 
     groups: dict[str, MixtureGroup]
+    expressions: int = Field(default=1, ge=1)
     roots: dict[str, Path] = Field(default_factory=dict)
 
 
@@ -88,18 +90,24 @@ class Mixture:
     Args:
         members: at least one with a rate above 0; those with rate 0 are never drawn.
         seed: another seed is another stream.
+        expressions: most samples of one draw: the drawn one, and others about the same video.
     """
 
-    def __init__(self, members: Sequence[Member], seed: int) -> None:
+    def __init__(self, members: Sequence[Member], seed: int, expressions: int = 1) -> None:
         rates = np.array([member.rate for member in members], dtype=float)
         if not rates.sum() > 0:
             raise ValueError("a mixture needs a member with a rate above 0")
         self.members = tuple(members)
         self.probabilities = rates / rates.sum()
         self.seed = seed
+        self.expressions = expressions
 
     def draw(self, index: int) -> Sample:
-        """Sample `index` of the stream, from 0 and without end.
+        """Sample `index` of the stream, from 0 and without end; errors as of `draw_video`."""
+        return self.draw_video(index)[0]
+
+    def draw_video(self, index: int) -> list[Sample]:
+        """The sample of a draw, and others about the same video, without replacement.
 
         Raises:
             DataError: what was drawn is damaged; names the draw, the dataset and the file. Damage to masks that are read when asked for
@@ -109,17 +117,19 @@ class Mixture:
         member = self.members[rng.choice(len(self.members), p=self.probabilities)]
         try:
             sample = member.samples.draw(rng)
-            return _ask_for_something_absent(sample, member, rng) if rng.random() < member.absent_rate else sample
+            if rng.random() < member.absent_rate:
+                return [_ask_for_something_absent(sample, member, rng)]
+            return [sample, *_others(sample, member.samples, self.expressions - 1, rng)]
         except SaymaskError as error:
             raise DataError(f"draw {index} of the mixture, from {member.name}: {error}") from None
 
     def samples(self, index: int, batch_size: int) -> list[Sample]:
-        """Batch `index` of the stream: `batch_size` draws that no other batch of this size has.
+        """Batch `index` of the stream: the samples of `batch_size` draws that no other batch of this size has.
 
         Raises:
-            DataError: as `draw`.
+            DataError: as `draw_video`.
         """
-        return [self.draw(index * batch_size + place) for place in range(batch_size)]
+        return [sample for place in range(batch_size) for sample in self.draw_video(index * batch_size + place)]
 
 
 def open_mixture(config: MixtureConfig, seed: int) -> Mixture:
@@ -146,7 +156,7 @@ def open_mixture(config: MixtureConfig, seed: int) -> Mixture:
             except SaymaskError as error:
                 raise DataError(f"{error}; or leave it out of the mixture: {_how_to_leave_out(dataset, group_name, group)}") from None
             members.append(Member(dataset, samples, group.rate / len(group.datasets), group.absent_rate))
-    return Mixture(members, seed)
+    return Mixture(members, seed, config.expressions)
 
 
 def _dataset_and_split(dataset: str) -> tuple[str, str]:
@@ -159,6 +169,12 @@ def _how_to_leave_out(dataset: str, group_name: str, group: MixtureGroup) -> str
     """The override that takes a dataset out of its group, or the group out of the mixture; a training run calls its mixture `data`."""
     others = ", ".join(other for other in group.datasets if other != dataset)
     return f"data.groups.{group_name}.datasets=[{others}]" if others else f"data.groups.{group_name}.rate=0"
+
+
+def _others(sample: Sample, samples: SampleSet, most: int, rng: np.random.Generator) -> list[Sample]:
+    """Samples with other expressions about the same video."""
+    items = [item for item in samples.about(sample.video.name) if item.expression.exp_id != sample.expression.exp_id] if most else []
+    return [samples.read(items[place]) for place in rng.permutation(len(items))[:most]]
 
 
 def _ask_for_something_absent(sample: Sample, member: Member, rng: np.random.Generator) -> Sample:

@@ -128,9 +128,12 @@ class LazySamples(StoredSamples):
     def texts(self) -> Iterable[str]:
         return (item.expression.text for item in self._items)
 
+    def about(self, video_name: str) -> Sequence[Item]:
+        return self._by_video.get(video_name, ())
+
     def sentences(self, video_name: str) -> set[str]:
         """Every sentence about a video; none if there is no such video."""
-        return {item.expression.text for item in self._by_video.get(video_name, ())}
+        return {item.expression.text for item in self.about(video_name)}
 
     @property
     def video_names(self) -> Sequence[str]:

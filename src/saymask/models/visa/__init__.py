@@ -1,6 +1,6 @@
 """VISA (arXiv 2407.11325): a frame chosen by the text, a mask on it, and a tracker for the other frames."""
 
-from saymask.models.family import Family
+from saymask.models.family import Choice, Family
 
 _HERE = "saymask.models.visa"
 
@@ -13,7 +13,9 @@ FAMILY = Family(
     config=f"{_HERE}.model:VisaConfig",
     model=f"{_HERE}.model:VisaModel",
     processor=f"{_HERE}.processor:VisaProcessor",
+    choices={"visa-toy": Choice("drawn scenes only", "Apache-2.0", parameters=1_400_000)},
     release=f"{_HERE}.released:VisaRelease",
+    start_point=f"{_HERE}.released:assemble",
     default_tracker="xmem",
     train_parts={
         "embeddings": "language_model.model.embed_tokens",

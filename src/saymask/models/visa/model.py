@@ -98,7 +98,7 @@ class VisaConfig(CompositeConfig):
     @classmethod
     def debug(cls, **changes: Any) -> VisaConfig:
         """The smallest numbers that exercise every part; a forward pass takes milliseconds on a CPU."""
-        numbers = {"num_context": 3, "merge_rates": [2, 1], "merge_neighbours": [3, 3], "vision_select_layer": -1, "seg_token_id": 5}
+        numbers = {"num_context": 3, "merge_rates": [3, 2], "merge_neighbours": [3, 3], "vision_select_layer": -1, "seg_token_id": 5}
         return cls(*debug_parts(), **{**numbers, "system_prompt": "", "wording": "brief", "end_of_turn": "<|end|>", **changes})
 
 

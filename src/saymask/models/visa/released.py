@@ -18,6 +18,7 @@ from saymask.models.base import TOWER_OPTION
 from saymask.models.parts.chat import SEG_TOKEN
 from saymask.models.parts.lisa_files import fill, tower_beside
 from saymask.models.parts.lisa_names import SAM_VIT_H, TOWER_PREFIX
+from saymask.models.parts.lisa_start import StartPoint, assemble_start
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
 from saymask.models.placement import place
 from saymask.models.visa import FAMILY
@@ -30,6 +31,7 @@ from saymask.storage.strict import quiet_transformers
 from saymask.storage.weight_files import read_json, weight_files
 
 MODEL_TYPE, ARCHITECTURE = "ChatUniVi", "VISAForCausalLM"
+"""Chat-UniVi, which training begins with, has the same type and lacks Segment Anything."""
 TOWER_REPO = "openai/clip-vit-large-patch14"
 TYPICAL_BYTES, TOWER_BYTES = 16_100_000_000, 1_700_000_000
 """Of a 7B model and of the tower's repository: what to expect when the hub cannot be asked."""
@@ -48,7 +50,7 @@ class VisaRelease:
     """The layout behind `base.Release`."""
 
     def recognises(self, values: Mapping[str, Any]) -> bool:
-        return values.get("model_type") == MODEL_TYPE and ARCHITECTURE in (values.get("architectures") or ())
+        return values.get("model_type") == MODEL_TYPE
 
     def load(self, folder: Path, runtime: Runtime, name: str, vision_tower: Path | None) -> VisaSegmenter:
         return load_release(folder, runtime, name, vision_tower)
@@ -94,6 +96,11 @@ def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path |
     fill(model, files, runtime, f"{folder} with {tower}")
     place(model, runtime, FAMILY.language_model)  # also the buffers that no file holds
     return VisaSegmenter(model, VisaProcessor(tokenizer, config), name, list(files))
+
+
+def assemble(univi: Path, tower: Path, mask_model: Path, runtime: Runtime) -> VisaSegmenter:
+    """Put Chat-UniVi, its CLIP tower and Segment Anything together as an untrained model; arguments and errors as of `assemble_start`."""
+    return assemble_start(StartPoint(FAMILY, "Chat-UniVi", load_tokenizer, config_from_release), univi, tower, mask_model, runtime)
 
 
 def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
