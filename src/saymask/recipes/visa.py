@@ -87,7 +87,7 @@ def visa_mixture() -> MixtureConfig:
 
 
 def visa_7b() -> TuningConfig:
-    """The paper's training of VISA-7B (2407.11325): LoRA on q and v of the language model, embeddings, head, mask decoder, prompt MLP whole.
+    """The paper's training of VISA-7B (2407.11325): LoRA on q and v, embeddings, head, mask decoder and prompt MLP whole.
 
     Command, with the start points downloaded (docs/visa.md):
         saymask convert CHATUNIVI start --vision-tower CLIP --mask-model SAM
