@@ -37,6 +37,10 @@ RECIPES = {
         *("init_from=null", "tokenizer_sentences=50", "vocab_size=400", "model.text_config.num_hidden_layers=1", "model.num_sparse=3"),
         *("model.vision_config.num_hidden_layers=1", "model.mask_config.vision_config.num_hidden_layers=1", "model.num_dense=1"),
     ],
+    "visa_toy": [
+        *("init_from=null", "tokenizer_sentences=50", "vocab_size=400", "model.text_config.num_hidden_layers=1", "model.num_context=3"),
+        *("model.vision_config.num_hidden_layers=1", "model.mask_config.vision_config.num_hidden_layers=1"),
+    ],
     "xmem_toy": [
         *("data.size=64", "data.crop=32", "data.min_pixels=10", "model.short_side=64", "model.key_encoder_depths=[1, 1, 1]"),
         *("model.key_encoder_width=4", "model.value_encoder_width=4", "model.value_dim=8", "model.key_dim=8", "model.decoder_width=8"),
