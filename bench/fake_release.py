@@ -23,7 +23,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from torch import Tensor
 from transformers import CLIPVisionConfig
 
-from saymask.models.parts.lisa_names import TOWER_PREFIX, released_name
+from saymask.models.lisa.names import TOWER_PREFIX, released_name
 from saymask.models.videolisa.model import VideoLisaModel
 from saymask.models.videolisa.released import MODEL_TYPE, config_from_release
 from saymask.models.visa import released as visa

@@ -9,7 +9,7 @@ import torch
 from golden import GOLDEN
 from safetensors.torch import load_file
 
-from saymask.models.parts.lisa_names import our_name
+from saymask.models.lisa.names import our_name
 from saymask.models.parts.pixels import MASK_MEAN, MASK_STD, TOWER_MEAN, TOWER_STD
 from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
 from saymask.video.transforms import Geometry, for_mask_encoder, for_vision_tower

@@ -8,7 +8,7 @@ import json
 from golden import GOLDEN
 from safetensors.torch import load_file
 
-from saymask.models.parts.lisa_names import our_name
+from saymask.models.lisa.names import our_name
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer, TokenizerSettings
 from saymask.models.visa.model import VisaConfig, VisaModel
 

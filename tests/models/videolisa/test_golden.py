@@ -11,8 +11,8 @@ from golden_videolisa import FOLDER, MASK_SIDE, NUMBERS, TENSORS, TOWER_LEVEL, g
 from torch import Tensor
 from transformers.models.sam.modeling_sam import SamLayerNorm
 
+from saymask.models.lisa.names import our_name
 from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID
-from saymask.models.parts.lisa_names import our_name
 from saymask.models.parts.pixels import MASK_MEAN, MASK_STD, TOWER_MEAN, TOWER_STD
 from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa.model import VideoLisaModel

@@ -17,7 +17,7 @@ from golden_videolisa import (
     tower_pixels,
 )
 
-from saymask.models.parts.lisa_names import our_name
+from saymask.models.lisa.names import our_name
 from saymask.video.transforms import Geometry
 
 LOSSES = np.load(FOLDER / "losses.npz")

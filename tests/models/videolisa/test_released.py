@@ -10,7 +10,7 @@ from torch import nn
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
-from saymask.models.parts.lisa_names import TOWER_PREFIX, our_name, released_name
+from saymask.models.lisa.names import TOWER_PREFIX, our_name, released_name
 from saymask.models.videolisa.model import VideoLisaModel
 from saymask.models.videolisa.released import config_from_release
 from saymask.recipes.videolisa_tuning import videolisa_phi3

@@ -10,8 +10,8 @@ import torch
 from golden_visa import FOLDER, MASK_SIDE, NUMBERS, TABLES, TENSORS, golden_model, golden_tokenizer
 from torch import Tensor
 
+from saymask.models.lisa.names import our_name
 from saymask.models.parts.chat import IMAGE_TOKEN_ID
-from saymask.models.parts.lisa_names import our_name
 from saymask.models.parts.pixels import MASK_MEAN, MASK_STD, TOWER_MEAN, TOWER_STD
 from saymask.models.visa.model import VisaModel
 from saymask.models.visa.processor import VisaProcessor

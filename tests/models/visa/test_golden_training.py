@@ -9,8 +9,8 @@ import pytest
 import torch
 from golden_visa import FOLDER, MASK_SIDE, NUMBERS, TABLES, golden_model, golden_tokenizer
 
+from saymask.models.lisa.names import our_name
 from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID
-from saymask.models.parts.lisa_names import our_name
 from saymask.models.parts.losses import mask_bce_loss, mask_dice_loss
 from saymask.models.parts.pixels import TOWER_STD
 from saymask.models.visa.processor import VisaProcessor

@@ -16,7 +16,7 @@ from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
 from saymask.models.checkpoints import load_model, save_model
-from saymask.models.parts.lisa_names import TOWER_PREFIX, our_name, released_name
+from saymask.models.lisa.names import TOWER_PREFIX, our_name, released_name
 from saymask.models.visa import FAMILY
 from saymask.models.visa.model import VisaModel
 from saymask.models.visa.released import ARCHITECTURE, MODEL_TYPE, VisaRelease, config_from_release

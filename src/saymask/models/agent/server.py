@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from saymask.errors import ServiceError
 from saymask.models.agent.vision_model import MAX_ANSWER_TOKENS, Reply
-from saymask.models.parts.chat_server import ChatServer, image_part, text_part
+from saymask.storage.chat_server import ChatServer, image_part, text_part
 
 KEY_VARIABLES = ("SAYMASK_AGENT_KEY", "OPENAI_API_KEY")
 

@@ -1,7 +1,8 @@
-"""What every chat about a video has: placeholder and special tokens, chunk-wise tokenisation, label masking."""
+"""What every chat about a video has: placeholder and special tokens, chunk-wise tokenisation, label masking, unknown words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 IMAGE_PLACEHOLDER = "<image>"
@@ -27,3 +28,10 @@ def encode(prompt: str, tokenize: Callable[[str], Sequence[int]], bos_token_id: 
 def answer_labels(input_ids: Sequence[int], num_prompt_ids: int) -> list[int]:
     """Labels of a single-turn chat: the answer and its closing token are supervised, everything before is not."""
     return [IGNORE_LABEL] * num_prompt_ids + list(input_ids[num_prompt_ids:])
+
+
+def unknown_words(query: str, lexicon: Sequence[str]) -> list[str]:
+    """Words that are not in the lexicon, upper and lower case being the same; none if there is no lexicon."""
+    known = {word.lower() for word in lexicon}
+    words = re.findall(r"[\w'-]+", query.lower())
+    return [word for word in dict.fromkeys(words) if known and word not in known]

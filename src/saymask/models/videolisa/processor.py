@@ -15,9 +15,9 @@ from torch import Tensor
 
 from saymask.errors import DataError
 from saymask.lookup import suggest
+from saymask.models.parts.auxiliary import SeenFrames, region_targets
 from saymask.models.parts.chat import IGNORE_LABEL, SEG_TOKEN, answer_labels, encode
 from saymask.models.parts.pixels import PixelProcessor
-from saymask.models.parts.region_targets import SeenFrames, region_targets
 from saymask.models.parts.tokenizer import Tokenizer
 from saymask.models.videolisa.model import VideoLisaConfig
 from saymask.models.videolisa.prompts import ABSENT_ANSWER, FORCED_ANSWER, chat, forced_answer, phrase

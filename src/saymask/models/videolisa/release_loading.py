@@ -12,9 +12,9 @@ from accelerate import init_empty_weights
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError, ConfigError
+from saymask.models.lisa.files import fill, tower_beside
+from saymask.models.lisa.names import TOWER_PREFIX
 from saymask.models.parts.chat import SEG_TOKEN
-from saymask.models.parts.lisa_files import fill, tower_beside
-from saymask.models.parts.lisa_names import TOWER_PREFIX
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
 from saymask.models.placement import place
 from saymask.models.videolisa import FAMILY

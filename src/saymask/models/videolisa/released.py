@@ -1,4 +1,4 @@
-"""The configuration of a released VideoLISA in our words; names of tensors: `parts.lisa_names`."""
+"""The configuration of a released VideoLISA in our words; names of tensors: `lisa.names`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
-from saymask.models.parts.lisa_names import SAM_VIT_H
+from saymask.models.lisa.names import SAM_VIT_H
 from saymask.models.videolisa.model import VideoLisaConfig
 
 MODEL_TYPE = "llava_phi"

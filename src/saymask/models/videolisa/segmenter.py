@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, ObjectAnswer, VideoView
-from saymask.models.parts.known_words import unknown_words
+from saymask.models.parts.chat import unknown_words
 from saymask.models.parts.reasoning import Generated
 from saymask.models.parts.visual_prefix import VisualPrefix, split_at_video
 from saymask.models.videolisa import FAMILY

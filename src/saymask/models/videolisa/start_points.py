@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saymask.models.parts.lisa_start import StartPoint, assemble_start
+from saymask.models.lisa.start import StartPoint, assemble_start
 from saymask.models.videolisa import FAMILY
 from saymask.models.videolisa.release_loading import load_tokenizer
 from saymask.models.videolisa.released import config_from_release

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import DataError
+from saymask.models.parts.auxiliary import SeenFrames, region_targets
 from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID, SEG_TOKEN, encode
 from saymask.models.parts.pixels import PixelProcessor
-from saymask.models.parts.region_targets import SeenFrames, region_targets
 from saymask.models.parts.tokenizer import Tokenizer
 from saymask.models.visa import votes
 from saymask.models.visa.context import training_frames

@@ -1,6 +1,6 @@
 """A folder in the layout that VISA's merge script writes: configuration, tokenizer and weights, with the CLIP tower from its own.
 
-The authors have published no weights. Names of tensors are those of `parts.lisa_names`; what Chat-UniVi's configuration says of token
+The authors have published no weights. Names of tensors are those of `lisa.names`; what Chat-UniVi's configuration says of token
 merging becomes ours, and what its code could read in other ways than ours is refused.
 """
 
@@ -15,10 +15,10 @@ from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError, ConfigError
 from saymask.models.base import TOWER_OPTION
+from saymask.models.lisa.files import fill, tower_beside
+from saymask.models.lisa.names import SAM_VIT_H, TOWER_PREFIX
+from saymask.models.lisa.start import StartPoint, assemble_start
 from saymask.models.parts.chat import SEG_TOKEN
-from saymask.models.parts.lisa_files import fill, tower_beside
-from saymask.models.parts.lisa_names import SAM_VIT_H, TOWER_PREFIX
-from saymask.models.parts.lisa_start import StartPoint, assemble_start
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
 from saymask.models.placement import place
 from saymask.models.visa import FAMILY

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, ObjectAnswer, VideoView
-from saymask.models.parts.known_words import unknown_words
+from saymask.models.parts.chat import unknown_words
 from saymask.models.parts.visual_prefix import VisualPrefix
 from saymask.models.visa import FAMILY
 from saymask.models.visa.context import context_frames, spread

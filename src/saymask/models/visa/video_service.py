@@ -9,10 +9,10 @@ from PIL import Image
 
 from saymask.errors import ServiceError
 from saymask.models.base import VideoView
-from saymask.models.parts.chat_server import ChatServer, image_part, text_part
 from saymask.models.visa.context import spread
 from saymask.models.visa.options import VisaOptions
 from saymask.models.visa.votes import MOVIE_END, MOVIE_OPENING
+from saymask.storage.chat_server import ChatServer, image_part, text_part
 
 KEY_VARIABLES = ("SAYMASK_VOTES_KEY", "OPENAI_API_KEY")
 """Where a key is read from; it is read from nowhere else."""

@@ -19,10 +19,10 @@ from transformers import CLIPVisionConfig, SamConfig
 
 from saymask.errors import CheckpointError
 from saymask.models.family import Family
+from saymask.models.lisa.files import is_of_another_model
+from saymask.models.lisa.names import TOWER_PREFIX, our_name
 from saymask.models.parts.chat import SEG_TOKEN
 from saymask.models.parts.composite_config import CompositeConfig
-from saymask.models.parts.lisa_files import is_of_another_model
-from saymask.models.parts.lisa_names import TOWER_PREFIX, our_name
 from saymask.models.parts.reasoning import ReasoningModel
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
 from saymask.models.placement import place

@@ -1,4 +1,4 @@
-"""Weight files of the LISA layout (`lisa_names`) read into a model of ours, and the folder of the vision tower that belongs to them.
+"""Weight files of the LISA layout (`names`) read into a model of ours, and the folder of the vision tower that belongs to them.
 
 Every name and shape is compared with what the files hold before a tensor is read; then file by file, in the dtype and on the device wanted:
 the peak is the model itself.
@@ -14,7 +14,7 @@ import torch
 
 from saymask.errors import CheckpointError
 from saymask.models.base import TOWER_OPTION
-from saymask.models.parts.lisa_names import TOWER_PREFIX, our_name, released_name
+from saymask.models.lisa.names import TOWER_PREFIX, our_name, released_name
 from saymask.models.parts.reasoning import ReasoningModel
 from saymask.runtime import Runtime
 from saymask.storage.strict import raise_unless_exact
