@@ -43,7 +43,7 @@ def visa_toy() -> QuestionsConfig:
         init_from="toy",
         init_parts=SHARED_PARTS,
         optim=OptimConfig(lr=1e-3, warmup_steps=30),
-        steps=1000,
+        steps=1500,
         batch_size=16,
         autocast=False,
         processor={"refusal_share": 1.0, "percentage_share": 0.5},
