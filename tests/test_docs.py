@@ -29,7 +29,7 @@ PARSED_ONLY = {
     r"(pip|hf) ": "downloads",
     r"python bench/": "measures for minutes",
     r"saymask bench": "measures in processes of its own",
-    r"saymask train (videolisa|xmem)_": "trains for half an hour to days",
+    r"saymask train (videolisa|villa|xmem)_": "trains for half an hour to days",
     r"saymask train finetune .*base=videolisa-3.8b": "needs the released model, 12 GB",
     r"saymask convert (LLAVA|SRC)": "needs published weights",
     r"saymask data check (mevis|revos|reasonvos)": "finds fewer videos than published: the folder is a miniature",

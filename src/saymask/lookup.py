@@ -15,6 +15,7 @@ from saymask.errors import UnknownName
 
 FAMILIES: dict[str, str] = {
     "videolisa": "saymask.models.videolisa:FAMILY",
+    "villa": "saymask.models.villa:FAMILY",
     "grounded": "saymask.models.grounded:FAMILY",
     "sam3": "saymask.models.sam3:FAMILY",
     "agent": "saymask.models.agent:FAMILY",
@@ -29,6 +30,7 @@ TRACKERS: dict[str, str] = {
 }
 DATASETS: dict[str, str] = {
     "toyworld": "saymask.toyworld.dataset:load_toyworld",
+    "toyworld-multi": "saymask.toyworld.dataset:load_toyworld_multi",
     "folder": "saymask.datasets.own.folder:load_folder_dataset",
     "reasonvos": "saymask.datasets.public.reason_vos:load_reasonvos",
     "mevis": "saymask.datasets.public.ref_video:load_mevis",
@@ -36,6 +38,7 @@ DATASETS: dict[str, str] = {
     "revos": "saymask.datasets.public.ref_video:load_revos",
     "ref-davis17": "saymask.datasets.public.ref_youtube:load_ref_davis17",
     "ref-youtube-vos": "saymask.datasets.public.ref_youtube:load_ref_youtube_vos",
+    "video-reason-seg": "saymask.datasets.public.video_reason_seg:load_video_reason_seg",
     "reasonseg": "saymask.datasets.public.reason_seg:load_reasonseg",
     "refcoco": "saymask.datasets.public.refcoco:load_refcoco",
     "refcoco+": "saymask.datasets.public.refcoco:load_refcoco_plus",
@@ -58,6 +61,11 @@ RECIPES: dict[str, str] = {
     "visa_7b": "saymask.recipes.visa:visa_7b",
     "visa_toy": "saymask.recipes.visa:visa_toy",
     "visa_toy_comparison": "saymask.recipes.visa:visa_toy_comparison",
+    "villa": "saymask.recipes.villa:villa",
+    "villa_toy": "saymask.recipes.villa:villa_toy",
+    "villa_toy_more": "saymask.recipes.villa:villa_toy_more",
+    "villa_toy_plain": "saymask.recipes.villa:villa_toy_plain",
+    "videolisa_toy_multi": "saymask.recipes.villa:videolisa_toy_multi",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",
 }
 TASKS: dict[str, str] = {
@@ -73,7 +81,7 @@ WRITERS: dict[str, str] = {
     "coco": "saymask.exports.annotations:write_coco",
     "ytvis": "saymask.exports.annotations:write_ytvis",
     "npz": "saymask.exports.annotations:write_npz",
-    "sheet": "saymask.exports.writer:write_sheet",
+    "sheet": "saymask.exports.contact_sheet:write_sheet",
     "json": "saymask.exports.prediction_json:write_json",
 }
 READERS: dict[str, str] = {
@@ -93,6 +101,17 @@ TABLES: dict[str, dict[str, str]] = {
 def families() -> dict[str, Any]:
     """Every family's descriptor by name; reading them loads neither torch nor transformers."""
     return {name: _attribute(target) for name, target in FAMILIES.items()}
+
+
+def family_named(name: str) -> Any:
+    """The descriptor of a family.
+
+    Raises:
+        UnknownName: there is none of that name.
+    """
+    if name not in FAMILIES:
+        raise UnknownName(f"unknown family {name!r}; {suggest(name, FAMILIES)}")
+    return families()[name]
 
 
 def table(kind: str) -> dict[str, str]:

@@ -183,7 +183,7 @@ class Masklet:
     """One object's masks through time: an RLE and a score (0 ... 1) for every frame of the video.
 
     `phrase` is what the object answers to, "" for the whole query; `presence` how sure the model is that it is in the video (0 ... 1,
-    calibrated), None if the model does not say.
+    calibrated), None if the model does not say; `frame_presence` the same on each frame of which the model says it.
     """
 
     obj_id: int
@@ -191,6 +191,7 @@ class Masklet:
     frame_scores_T: np.ndarray = field(repr=False)
     phrase: str = ""
     presence: float | None = None
+    frame_presence: Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.rle_T) != len(self.frame_scores_T):

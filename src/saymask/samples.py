@@ -24,11 +24,40 @@ FrameLoader = Callable[[Sequence[int]], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
+class Phrase:
+    """A noun phrase of an answer and the objects it names; where it names several, their order means nothing."""
+
+    text: str
+    obj_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A multiple choice question: `correct` is the place of the right option."""
+
+    question: str
+    options: tuple[str, ...]
+    correct: int
+
+    def text(self) -> str:
+        """The question with its lettered options and what to do."""
+        lettered = " ".join(self.answer(place) for place in range(len(self.options)))
+        return f"{self.question.strip()} {lettered} Answer with the letter of the right option."
+
+    def answer(self, place: int) -> str:
+        """An option as it is listed and answered: "(B) the dog"."""
+        return f"({chr(ord('A') + place)}) {self.options[place]}"
+
+
+@dataclass(frozen=True)
 class Expression:
     """A dataset's sentence. `obj_ids` empty = nothing in the video matches. Tags: family, type, source, length, annotator, obj.
 
     `answer`, where a dataset knows it, is the answer in words: beside the mask or, with `obj_ids` empty, instead of one. It holds no
     `[SEG]`; the processor adds its template.
+
+    `phrases`, where a dataset knows them, name the objects one by one, in the order an answer does; together they name all of `obj_ids`.
+    `choice` is a multiple choice question about the same.
     """
 
     exp_id: str
@@ -37,6 +66,13 @@ class Expression:
     is_sentence: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     answer: str | None = None
+    phrases: tuple[Phrase, ...] = ()
+    choice: Choice | None = None
+
+    def __post_init__(self) -> None:
+        named = sorted(obj_id for phrase in self.phrases for obj_id in phrase.obj_ids)
+        if self.phrases and named != sorted(self.obj_ids):
+            raise ValueError(f"expression {self.exp_id!r}: its phrases name the objects {named}, its objects are {sorted(self.obj_ids)}")
 
 
 @dataclass(frozen=True)

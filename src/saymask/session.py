@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self, cast
@@ -248,8 +249,22 @@ class VideoSession:
         queries = [queries] if isinstance(queries, str) else list(queries)
         check_queries(queries)
         parsed = self.segmenter.family.load("options").parse(options, f"options of {self.segmenter.name}")
-        answers = self.segmenter.reason(self, queries, parsed)
+        answers = [self._of_presence(answer, parsed.min_presence) for answer in self.segmenter.reason(self, queries, parsed)]
         return _Call(tuple(queries), parsed.answer, answers, [[ObjectTrack() for _ in answer.objects] for answer in answers])
+
+    def _of_presence(self, answer: Answer, least: float) -> Answer:
+        """The answer without the objects that the model is less sure of than asked for.
+
+        Raises:
+            ConfigError: the model does not say how sure it is.
+        """
+        if not least:
+            return answer
+        if any(obj.presence is None for obj in answer.objects):
+            raise ConfigError(f"min_presence = {least}: model {self.segmenter.name!r} does not say how sure it is; leave it out")
+        kept = tuple(obj for obj in answer.objects if obj.presence is not None and obj.presence >= least)
+        left_out = [{"phrase": obj.phrase, "presence": obj.presence} for obj in answer.objects if (obj.presence or 0) < least]
+        return replace(answer, objects=kept, notes={**answer.notes, "below_min_presence": left_out})
 
     def _prediction(self, call: _Call) -> Prediction:
         """What was asked, with the masks found for it."""
@@ -440,7 +455,7 @@ class _Call:
         """One object's masks, once every frame has been found."""
         obj = self.answers[query].objects[obj_id - 1]
         rles, scores = zip(*(found[i] for i in range(len(found))), strict=True)
-        return Masklet(obj_id, rles, np.array(scores, dtype=np.float32), obj.phrase, obj.presence)
+        return Masklet(obj_id, rles, np.array(scores, dtype=np.float32), obj.phrase, obj.presence, obj.frame_presence)
 
     def masklets(self, found: Sequence[dict[int, tuple[Rle, float]]]) -> list[list[Masklet]]:
         """All objects' masks, per query."""

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from saymask.exports.vote_strip import STRIP_HEIGHT, FrameVotes
-from saymask.exports.writer import write_sheet
+from saymask.exports.contact_sheet import write_sheet
 from saymask.records import Prediction, QueryResult, Video
 
 RED = (255, 0, 0)

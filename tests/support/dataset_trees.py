@@ -189,6 +189,26 @@ def build_revos(folder: Path) -> Path:
     return root
 
 
+def build_video_reason_seg(folder: Path) -> Path:
+    """A short video with a question about two objects, one with options, and one about nothing; in our schema."""
+    root = folder / "video-reason-seg"
+    frames = ["00000", "00001"]
+    both = {
+        "query": "Who chases whom?",
+        "type": "who",
+        "answer": "The dog {0} chases the cats {1}.",
+        "instances": [{"slot": 0, "phrase": "the dog", "anno_id": [0]}, {"slot": 1, "phrase": "the cats", "anno_id": [1, 2]}],
+        "mc": {"question": "What is chased?", "options": ["a dog", "two cats", "a boat", "nothing"], "correct": 1},
+    }
+    nobody = {"query": "Which boat sinks?", "type": "what", "answer": "There is none.", "instances": [], "mc": None}
+    video = {"frames": frames, "height": HEIGHT, "width": WIDTH, "fps": 6.0, "split": "short", "samples": {"0": both, "1": nobody}}
+    for split in ("train", "test"):
+        write_json(root / f"meta_{split}.json", {"long": {"seconds": 30, "frames": 150}, "videos": {"chase": video}})
+    write_mask_dict(root / "mask_dict.json", {0: (1, 2), 1: (2, 2), 2: (3, 2)})
+    write_frames(root / "JPEGImages" / "chase", frames)
+    return root
+
+
 def build_ref_davis17(folder: Path) -> Path:
     """One video per split with two objects, each described by four people, in the order object by object."""
     root = folder / "ref-davis"
@@ -481,6 +501,7 @@ TREES: dict[str, Tree] = {
     "mevis": Tree(build_mevis, "valid_u"),
     "mevis-v2": Tree(build_mevis_v2, "valid_u"),
     "revos": Tree(build_revos, "valid"),
+    "video-reason-seg": Tree(build_video_reason_seg, "test"),
     "ref-davis17": Tree(build_ref_davis17, "valid"),
     "ref-youtube-vos": Tree(build_ref_youtube_vos, "train"),
     "reasonseg": Tree(build_reasonseg, "val"),

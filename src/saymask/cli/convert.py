@@ -1,6 +1,7 @@
 """`saymask convert SRC DST`: any model in saymask's own layout, one file in one dtype, ready for `-m DST`.
 
-SRC may be released weights, a model with an adapter (which is merged), or, with `--mask-model`, what a training begins with.
+SRC may be released weights, a model with an adapter (which is merged), or, with `--mask-model`, what a training begins with. `--family`
+makes of it the untrained model of another family, with the weights of all parts that both have.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import typer
 from saymask.cli.output import progress_bar, say, shown
 from saymask.cli.segment import DtypeOption, VisionTowerOption
 from saymask.errors import ConfigError
+from saymask.lookup import family_named
 from saymask.runtime import Runtime
 from saymask.storage.atomic import new_folder
 
@@ -30,10 +32,12 @@ def convert(
             help="Segment Anything: put a model together to be trained; SRC is LLaVA-Phi-3.",
         ),
     ] = None,
+    family: Annotated[str | None, typer.Option(metavar="NAME", help="Begin a model of another family with its weights.")] = None,
     dtype: DtypeOption = None,
 ) -> None:
     """Rewrite weights in saymask's own layout: released ones, a model with its adapter merged, or the parts a training begins with."""
     with new_folder(target.absolute()) as draft, progress_bar(f"converting {source}"):
+        from saymask.models.beginnings import begin_as
         from saymask.models.checkpoints import assemble, load_model, require_network, save_model
 
         runtime = Runtime.choose("cpu", dtype)
@@ -43,6 +47,8 @@ def convert(
             segmenter = assemble(Path(source), vision_tower, mask_model, runtime)
         else:
             segmenter = require_network(load_model(source, runtime, vision_tower), "our layout is for")
+        if family is not None:
+            segmenter = begin_as(segmenter, family_named(family))
         save_model(segmenter.model, segmenter.processor, draft, segmenter.model.dtype)
         state = segmenter.model.state_dict()
     say(f"tensors     {len(state)}")

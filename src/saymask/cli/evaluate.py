@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from saymask.cli.segment import (
     AnswerOption,
     DeviceOption,
     DtypeOption,
+    MinPresenceOption,
     ModelOption,
     SetOption,
     TemplateOption,
@@ -65,6 +66,7 @@ def evaluate(
     ] = "session",
     answer: AnswerOption = None,
     template: TemplateOption = None,
+    min_presence: MinPresenceOption = None,
     settings: SetOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -96,7 +98,8 @@ def evaluate(
     else:
         runtime = Runtime.choose(device, dtype)
         wording = template or exam.samples.benchmark.templates.get(rules.name)
-        candidate = _candidate(exam, predictor, model, (wording, answer, settings), runtime, vision_tower, tracker, tracker_weights)
+        asking = {"template": wording, "answer": answer, "min_presence": min_presence}
+        candidate = _candidate(exam, predictor, model, asking, settings, runtime, vision_tower, tracker, tracker_weights)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):
             failed = predict(exam, candidate, folder, part, resume, progress)
@@ -113,13 +116,14 @@ def _candidate(
     exam: Exam,
     predictor: str,
     model: str,
-    asking: tuple[str | None, str | None, list[str] | None],
+    asking: Mapping[str, Any],
+    settings: list[str] | None,
     runtime: Runtime,
     vision_tower: Path | None,
     tracker: str | None,
     tracker_weights: Path | None,
 ) -> Candidate:
-    """Load who is to take the exam; `asking` is what --template, --answer and --set say."""
+    """Load who is to take the exam; `asking` is what --template, --answer and --min-presence say."""
     from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
 
@@ -131,7 +135,7 @@ def _candidate(
     if model == choice.AUTO:
         model = choice.choose(exam.samples[0].video)
     segmenter = load_model(model, runtime, vision_tower)
-    return with_model(segmenter, chosen_tracker, model_options(segmenter, *asking), runtime.dtype)
+    return with_model(segmenter, chosen_tracker, model_options(segmenter, settings, **asking), runtime.dtype)
 
 
 def _folder(out: Path | None, dataset: str, split: str, keep: bool) -> Path:

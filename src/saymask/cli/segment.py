@@ -67,6 +67,10 @@ TemplateOption = Annotated[
     str | None,
     typer.Option(help="How the query is worded: auto, or another template of the model (docs/models.md)."),
 ]
+MinPresenceOption = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Leave out objects that the model is less sure of; for models that say how sure they are."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any option of the model (docs/models.md); may be repeated."),
@@ -100,6 +104,7 @@ def segment(
     formats: Annotated[str, typer.Option("--format", help="Comma-separated names of `saymask list`.")] = "overlay,png",
     template: TemplateOption = None,
     answer: AnswerOption = None,
+    min_presence: MinPresenceOption = None,
     settings: SetOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -130,8 +135,9 @@ def segment(
     runtime = Runtime.choose(device, dtype)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
     models = choice.ModelForEach(model, runtime, vision_tower)
+    asking = {"template": template, "answer": answer, "min_presence": min_presence}
     if model != choice.AUTO:
-        model_options(models.for_video(None), template, answer, settings)  # before a video is opened for nothing
+        model_options(models.for_video(None), settings, **asking)  # before a video is opened for nothing
     notices: set[str] = set()
     failed = 0
     entries: list[dict[str, str]] = []
@@ -142,7 +148,7 @@ def segment(
             with _disk_trouble_named(path):
                 video = open_source(path, limits)
             segmenter = models.for_video(video)
-            options = model_options(segmenter, template, answer, settings)
+            options = model_options(segmenter, settings, **asking)
             if model == choice.AUTO and not choice.drawn_for(video):
                 _note_once(f"model {segmenter.name} (chosen for this video; name another with -m)", notices)
             _note_once(_unknown_words(segmenter, queries), notices)
@@ -186,14 +192,14 @@ def load_chosen_tracker(name: str | None, weights: Path | None, runtime: Runtime
     return load_tracker(name, runtime, weights)
 
 
-def model_options(segmenter: Segmenter, template: str | None, answer: str | None, settings: Sequence[str] | None) -> dict[str, Any]:
-    """What `--template`, `--answer` and `--set` say, checked by the model's family; what is not given is left to it.
+def model_options(segmenter: Segmenter, settings: Sequence[str] | None, **named: Any) -> dict[str, Any]:
+    """What `--set` and the options with names of their own say, checked by the model's family; what is not given is left to it.
 
     Raises:
         ConfigError: a template or an option that the family does not have, or a value that it does not take.
     """
     family_options = segmenter.family.load("options")
-    given = {name: value for name, value in (("template", template), ("answer", answer)) if value is not None}
+    given = {name: value for name, value in named.items() if value is not None}
     changed = family_options.parse(given, f"options of {segmenter.name}").override(settings or [])
     return changed.model_dump(exclude_defaults=True)
 

@@ -36,9 +36,9 @@ class ClipEntry:
     fields: Mapping[str, Any]
     where: str
 
-    def expressions(self) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-        """Each expression as id, fields and what messages call it; in the order of the file."""
-        entries = need(self.fields, "expressions", dict, self.where)
+    def expressions(self, key: str = "expressions") -> Iterator[tuple[str, Mapping[str, Any], str]]:
+        """Each expression, from the field `key`, as id, fields and what messages call it; in the order of the file."""
+        entries = need(self.fields, key, dict, self.where)
         for exp_id in entries:
             yield exp_id, need(entries, exp_id, dict, self.where), f"{self.where}, expression {exp_id}"
 

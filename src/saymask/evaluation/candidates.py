@@ -37,7 +37,7 @@ class Candidate:
         predictor: "session" for a model, otherwise a name of `WITHOUT_MODEL`.
         model: its name in reports.
         predictors: exam -> set of answers -> who gives them.
-        tracker, answer, template: of a model.
+        tracker, answer, template, min_presence: of a model.
         dtype: the precision a model computes in; None = that of its files.
         files: which decide what it predicts.
     """
@@ -48,6 +48,7 @@ class Candidate:
     tracker: str | None = None
     answer: str | None = None
     template: str | None = None
+    min_presence: float | None = None
     dtype: str | None = None
     files: tuple[Path, ...] = ()
 
@@ -96,7 +97,7 @@ def with_model(
 
     files = (*weights, *(config for config in configs if config.exists()))
     tracker_name = tracker.name if tracker else segmenter.family.default_tracker
-    return Candidate("session", segmenter.name, predictors, tracker_name, asked.answer, asked.template, dtype, files)
+    return Candidate("session", segmenter.name, predictors, tracker_name, asked.answer, asked.template, asked.min_presence, dtype, files)
 
 
 def own_answers(exam: Exam, segmenter: Segmenter) -> Predictor:

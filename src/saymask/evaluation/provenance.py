@@ -27,7 +27,7 @@ class EvalConfig(Config):
         dataset, split, limit: of the exam.
         dataset_version: of the exam.
         predictor: "session" for a model, a name of `WITHOUT_MODEL`, or "files" for predictions somebody else has written.
-        model, tracker, answer, template, dtype: of the candidate.
+        model, tracker, answer, template, min_presence, dtype: of the candidate.
         files_sha256: of the files that decide what a model predicts, by name.
     """
 
@@ -40,6 +40,7 @@ class EvalConfig(Config):
     tracker: str | None = None
     answer: str | None = None
     template: str | None = None
+    min_presence: float | None = None
     dtype: str | None = None
     files_sha256: dict[str, str]
 
@@ -53,6 +54,7 @@ class EvalConfig(Config):
             tracker=candidate.tracker,
             answer=candidate.answer,
             template=candidate.template,
+            min_presence=candidate.min_presence,
             dtype=candidate.dtype,
             files_sha256=candidate.fingerprints(),
         )

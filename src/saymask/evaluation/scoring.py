@@ -1,8 +1,10 @@
 """One prediction beside the truth: what `results.json` says about an expression.
 
 An entry holds `name`, `video`, `text`, `tags`, `has_target`, `answered` (is any pixel predicted?) and scores: those of
-`expression_scores`; `intersection` and `union`, in pixels, for an image; `instance_j_and_f` where several objects are meant, each predicted
-object being compared with the one that suits it best. Without a prediction, an entry has an `error` and all its scores are 0.
+`expression_scores`; `intersection` and `union`, in pixels, for an image; `instance_j_and_f` and `identity_switches` where several
+objects are meant, each predicted object being compared with the one that suits it best; `presence`, where the model says how sure it is,
+as pairs of what it said about an object, in the video or on a frame, and what is true. Without a prediction, an entry has an `error` and
+all its scores are 0.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ from saymask.errors import DataError, SaymaskError
 from saymask.evaluation.expressions import expression_scores
 from saymask.evaluation.predictors import Predictor
 from saymask.metrics.davis import instances, summarise
+from saymask.metrics.identity import identity_switches, pairwise_iou
 from saymask.metrics.iou import iou_counts
+from saymask.metrics.matching import assign
 from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.records import Masklet
 from saymask.samples import Sample
 
 Entry = dict[str, Any]
@@ -45,7 +50,7 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
         "has_target": bool(expression.obj_ids),
     }
     try:
-        masks_NTHW = predicted_masks(predictor, sample)
+        masklets, masks_NTHW = predicted_objects(predictor, sample)
     except SaymaskError as error:
         entry |= {"j": 0.0, "f": 0.0, "j_and_f": 0.0, "error": str(error)}
         if truth_HW is not None:  # at least a pixel, or nothing would be right where nothing is asked for
@@ -59,11 +64,40 @@ def score_expression(sample: Sample, predictor: Predictor, protocol: Protocol = 
         entry["intersection"], entry["union"] = iou_counts(masks_THW[0], truth_HW, ignore_HW)
     if len(truth_MTHW) > 1:
         entry["instance_j_and_f"] = summarise(instances(masks_NTHW, truth_MTHW, ignore_THW, protocol), protocol)["j_and_f"]
+        entry["identity_switches"] = identity_switches(masks_NTHW, truth_MTHW)
+    if said := said_presence(masklets, masks_NTHW, truth_MTHW):
+        entry["presence"] = said
     return entry
 
 
+def said_presence(masklets: Sequence[Masklet], masks_NTHW: np.ndarray, truth_MTHW: np.ndarray) -> list[list[float]]:
+    """[probability, 0 or 1] for every predicted object, in the video and on each frame of which the model says it.
+
+    A sole object answers the whole query, so its truth is that of all true objects together; of several each stands for the true one that
+    it overlaps in the best assignment of tubes, and one that overlaps none is not there.
+    """
+    own_NTHW = np.zeros_like(masks_NTHW)
+    if len(masks_NTHW) == 1 and len(truth_MTHW):
+        own_NTHW[0] = truth_MTHW.any(0)
+    else:
+        iou_NM = pairwise_iou(masks_NTHW, truth_MTHW)
+        for n, m in zip(*assign(-iou_NM), strict=True):
+            own_NTHW[n] = truth_MTHW[m] & (iou_NM[n, m] > 0)
+    pairs: list[list[float]] = []
+    for masklet, own_THW in zip(masklets, own_NTHW, strict=True):
+        if masklet.presence is not None:
+            pairs.append([masklet.presence, float(own_THW.any())])
+        pairs += [[value, float(own_THW[frame_idx].any())] for frame_idx, value in masklet.frame_presence.items()]
+    return pairs
+
+
 def predicted_masks(predictor: Predictor, sample: Sample) -> np.ndarray:
-    """The objects of a prediction's one result -> bool masks_NTHW of the video's size.
+    """The objects of a prediction's one result -> bool masks_NTHW of the video's size; errors as of `predicted_objects`."""
+    return predicted_objects(predictor, sample)[1]
+
+
+def predicted_objects(predictor: Predictor, sample: Sample) -> tuple[tuple[Masklet, ...], np.ndarray]:
+    """The objects of a prediction's one result, and their masks_NTHW, bool, of the video's size.
 
     Raises:
         SaymaskError: there is no prediction, or it does not fit the sample.
@@ -80,7 +114,7 @@ def predicted_masks(predictor: Predictor, sample: Sample) -> np.ndarray:
             raise DataError(f"{sample.name}: the predicted masks are {found} (frames, height, width), expected {shape}")
         for mask_HW, rle in zip(masks_THW, masklet.rle_T, strict=True):
             mask_HW[:] = rle.decode()
-    return masks_NTHW
+    return masklets, masks_NTHW
 
 
 def foreground(samples: Sequence[Sample]) -> np.ndarray:

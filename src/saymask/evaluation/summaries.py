@@ -4,23 +4,26 @@
     failed              [{name, reason}] of each that is missing
     overall             means over all expressions
     families ...        means over those with a tag in common, {value: means}; see `GROUPINGS` and `Benchmark.groups`
+    presence            where the model says how sure it is: {count, calibration_error, bins: [{count, said, true}]}
     benchmark           where published numbers are no plain means: the table as its authors define it, {row: {measure: share}}
     expressions         the entries, in the dataset's order
 
 Means say over how many `expressions` they go and have the measures of `expression_scores`; images also giou and ciou; instance_j_and_f
-goes over the expressions that have it; n_acc and t_acc are there if some expressions have no target. `overall` has j_and_f_interval, and
-giou_interval for images: [low, high], 95 % of what other videos would have given.
+goes over the expressions that have it, and identity_switches is their sum; n_acc and t_acc are there if some expressions have no target.
+`overall` has j_and_f_interval, and giou_interval for images: [low, high], 95 % of what other videos would have given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from saymask.evaluation.expressions import mean_scores, presence_accuracies, revos_table
 from saymask.evaluation.scoring import Entry
+from saymask.metrics.calibration import expected_calibration_error, reliability
 from saymask.metrics.davis import ObjectScores, summarise_annotators
 from saymask.metrics.intervals import bootstrap_interval
 from saymask.metrics.iou import ciou, giou
@@ -63,7 +66,16 @@ def summarise_row(
         row["benchmark"] = revos_table([_scores(entry) for entry in counted], [entry["tags"]["type"] for entry in counted], protocol)
     if ref_davis:
         row["benchmark"] = {"mean of annotators": summarise_annotators(ref_davis, protocol)}
+    if said := [pair for entry in entries for pair in entry.get("presence", ())]:
+        row["presence"] = _calibration(said)
     return {**row, "expressions": list(entries)}
+
+
+def _calibration(said: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Reliability of what was said about presence."""
+    prob_K, true_K = np.array(said).T
+    bins = [asdict(each) for each in reliability(prob_K, true_K)]
+    return {"count": len(said), "calibration_error": expected_calibration_error(prob_K, true_K), "bins": bins}
 
 
 def _means(entries: Sequence[Entry], protocol: Protocol, presence: bool) -> dict[str, Any]:
@@ -74,6 +86,8 @@ def _means(entries: Sequence[Entry], protocol: Protocol, presence: bool) -> dict
     means |= mean_scores([_scores(entry) for entry in entries], protocol)
     if _are_images(entries):
         means |= {"giou": giou(_pixel_counts(entries), protocol), "ciou": ciou(_pixel_counts(entries), protocol)}
+    if switches := [entry["identity_switches"] for entry in entries if "identity_switches" in entry]:
+        means["identity_switches"] = sum(switches)
     of_instances = [entry["instance_j_and_f"] for entry in entries if "instance_j_and_f" in entry]
     if of_instances:
         means["instance_j_and_f"] = float(np.mean(of_instances))

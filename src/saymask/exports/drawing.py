@@ -1,4 +1,4 @@
-"""What a prediction looks like: coloured masks with contours on a frame, and a legend that says which query has which colour.
+"""What a prediction looks like: coloured masks with contours on a frame, and a legend that says which query, or object, has which colour.
 
 Everything is drawn on uint8 frame_HWC arrays in place, at the frame's own size; line widths and letters scale with it.
 """
@@ -9,11 +9,12 @@ import bisect
 import string
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from saymask.records import Rle
+from saymask.records import Masklet, QueryResult, Rle
 
 # Told apart by colour-blind readers too, in this order, and on most natural backgrounds.
 QUERY_COLOURS = ((0, 200, 255), (255, 130, 0), (230, 60, 200), (60, 215, 90), (255, 220, 40), (110, 110, 255), (240, 60, 60), (0, 170, 150))
@@ -26,6 +27,39 @@ _PANEL_OPACITY = 0.58
 def query_colour(query_idx: int) -> tuple[int, int, int]:
     """The colour of a query; after eight they repeat."""
     return QUERY_COLOURS[query_idx % len(QUERY_COLOURS)]
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """A line of the legend: a text, and the masklets that are drawn in the colour of its place."""
+
+    text: str
+    masklets: tuple[Masklet, ...]
+
+
+def legend_entries(results: Sequence[QueryResult]) -> list[list[LegendEntry]]:
+    """For each query, its lines: one for each object that has words of its own, otherwise one with the query for all of its objects.
+
+    A text that the font cannot show is replaced by "query N"; a query without a pixel on any frame says so; objects that share their
+    words are numbered.
+    """
+    entries = []
+    for number, result in enumerate(results, start=1):
+        query = legible(result.query, f"query {number}")
+        if not any(rle.area for masklet in result.masklets for rle in masklet.rle_T):
+            entries.append([LegendEntry(f"{query} (nothing found)", result.masklets)])
+        elif any(masklet.phrase for masklet in result.masklets):
+            entries.append([LegendEntry(_name(masklet, result, query), (masklet,)) for masklet in result.masklets])
+        else:
+            entries.append([LegendEntry(query, result.masklets)])
+    return entries
+
+
+def _name(masklet: Masklet, result: QueryResult, query: str) -> str:
+    """The object's words, with its number among those that share them."""
+    alike = [other.obj_id for other in result.masklets if other.phrase == masklet.phrase]
+    words = legible(masklet.phrase, query) if masklet.phrase else query
+    return words if len(alike) == 1 else f"{words} {alike.index(masklet.obj_id) + 1}"
 
 
 def contour_width(height: int, width: int) -> int:
@@ -60,7 +94,7 @@ def _eroded(mask_HW: np.ndarray, steps: int) -> np.ndarray:
 
 
 class Legend:
-    """A translucent panel in a corner with one line per query; laid out once, drawn on every frame at the same place.
+    """A translucent panel in a corner with one line per text; laid out once, drawn on every frame at the same place.
 
     A text that does not fit is wrapped once, then shortened; queries for which there is no room are counted in a last line.
     """

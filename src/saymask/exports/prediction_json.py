@@ -2,7 +2,8 @@
 
 {"saymask": 1, "video": {"name", "source", "size": [H, W], "duration", "timestamps", "frame_names", "tags"},
  "results": [{"query", "text", "notes": {...},
-              "objects": [{"obj_id", "phrase", "presence", "rle_T": [one string per frame], "scores_T": [0 ... 1, one per frame]}]}]}
+              "objects": [{"obj_id", "phrase", "presence", "frame_presence": {frame: 0 ... 1},
+                           "rle_T": [one string per frame], "scores_T": [0 ... 1, one per frame]}]}]}
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ def result_to_json(result: QueryResult) -> dict[str, Any]:
             "obj_id": masklet.obj_id,
             "phrase": masklet.phrase,
             "presence": masklet.presence,
+            "frame_presence": {str(frame_idx): value for frame_idx, value in masklet.frame_presence.items()},
             "rle_T": [rle_to_coco(rle)["counts"] for rle in masklet.rle_T],
             "scores_T": [float(score) for score in masklet.frame_scores_T],
         }
@@ -135,5 +137,6 @@ def result_from_json(content: Mapping[str, Any], size: Sequence[int]) -> QueryRe
     for entry in content["objects"]:
         rle_T = tuple(read_rle({"size": list(size), "counts": counts}) for counts in entry["rle_T"])
         scores_T = np.array(entry["scores_T"], dtype=np.float32)
-        masklets.append(Masklet(entry["obj_id"], rle_T, scores_T, entry.get("phrase", ""), entry.get("presence")))
+        on_frames = {int(frame_idx): value for frame_idx, value in entry.get("frame_presence", {}).items()}
+        masklets.append(Masklet(entry["obj_id"], rle_T, scores_T, entry.get("phrase", ""), entry.get("presence"), on_frames))
     return QueryResult(content["query"], content["text"], tuple(masklets), content["notes"])

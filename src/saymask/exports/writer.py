@@ -1,4 +1,4 @@
-"""Pictures of a prediction: overlay video, mask PNGs, DAVIS label maps and a contact sheet.
+"""Pictures of a prediction: overlay video, mask PNGs and DAVIS label maps.
 
 A writer takes a `Prediction` and an existing folder, writes one file or folder into it and returns its path. Frames are read again from
 `prediction.video`, a few at a time, so memory does not grow with the length. Nothing appears under its name before it is complete, and
@@ -13,32 +13,29 @@ from pathlib import Path
 from unicodedata import category, normalize
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from saymask.errors import VideoError
-from saymask.exports.drawing import Legend, contour_width, draw_mask, fit, font, legible, query_colour
+from saymask.exports.drawing import Legend, LegendEntry, contour_width, draw_mask, legend_entries, query_colour
 from saymask.exports.encoder import write_video
-from saymask.exports.vote_strip import STRIP_HEIGHT, FrameVotes
 from saymask.records import Prediction, Video
 from saymask.storage.atomic import new_file, new_folder
 from saymask.video.masks import MAX_LABELS, davis_palette, label_map
 
 _CHUNK_BYTES = 8 * 2**20
 _SLUG_LENGTH = 40
-_SHEET_FRAMES = 8
-_THUMB = 200  # pixels on the longer side
-_MARGIN = 12
 _LEGEND_FRAMES = 16  # on so many frames the masks are looked at before the legend finds its corner
 
 
 def write_overlay(prediction: Prediction, directory: Path) -> Path:
-    """Every query in its colour over the video, with a legend: overlay.mp4, or overlay.png for an image.
+    """Every query, or object with words of its own, in its colour over the video, with a legend: overlay.mp4, or overlay.png for an image.
 
     The video keeps the source's times. The legend stands in the corner where it hides least of the masks; it leaves out accents that its
     font lacks and calls a query of another script "query N".
     """
     video = prediction.video
-    legend = Legend(_legend_texts(prediction), video.height, video.width)
+    entries = _flat_entries(prediction)
+    legend = Legend([entry.text for entry in entries], video.height, video.width)
     occupied_HW = np.zeros((video.height, video.width), dtype=np.int64)
     for index in np.linspace(0, video.num_frames - 1, min(video.num_frames, _LEGEND_FRAMES)).astype(int).tolist():
         occupied_HW += prediction.masks(index).any(axis=0)
@@ -46,10 +43,10 @@ def write_overlay(prediction: Prediction, directory: Path) -> Path:
     if video.num_frames == 1:
         path = directory / "overlay.png"
         with new_file(path) as draft:
-            Image.fromarray(next(_overlaid(prediction, legend))).save(draft)
+            Image.fromarray(next(_overlaid(video, entries, legend))).save(draft)
         return path
     path = directory / "overlay.mp4"
-    write_video(path, _overlaid(prediction, legend), video.timestamps_T, video.duration, {"title": video.source}, video.pixel_aspect)
+    write_video(path, _overlaid(video, entries, legend), video.timestamps_T, video.duration, {"title": video.source}, video.pixel_aspect)
     return path
 
 
@@ -93,54 +90,6 @@ def write_davis(prediction: Prediction, directory: Path) -> Path:
     return path
 
 
-def write_sheet(prediction: Prediction, directory: Path) -> Path:
-    """A contact sheet, sheet.png: up to eight frames from the first to the last, one row per query.
-
-    Where a result's notes say how a frame was chosen (`vote_strip`), that stands below its row. A query or name that the font cannot show
-    is replaced as in the overlay.
-    """
-    video = prediction.video
-    shown = np.unique(np.linspace(0, video.num_frames - 1, _SHEET_FRAMES).round().astype(int)).tolist()
-    scale = _THUMB / max(video.height, video.width)
-    thumb_width, thumb_height = max(1, round(video.width * scale)), max(1, round(video.height * scale))
-    title_font, text_font, small_font = font(20), font(17), font(13)
-    text_height, small_height = 26, 18
-    votes = [FrameVotes.of(result.notes) for result in prediction.results]
-    row_height = text_height + thumb_height + _MARGIN + (STRIP_HEIGHT if any(votes) else 0)
-    width = 2 * _MARGIN + len(shown) * (thumb_width + 4) - 4
-    width = max(width, 480)
-    top = 2 * _MARGIN + text_height + small_height
-    sheet = Image.new("RGB", (width, top + row_height * len(prediction.results)), (255, 255, 255))
-    draw = ImageDraw.Draw(sheet)
-    about = f"{legible(video.name, 'video')}: {video.num_frames} frames, {video.width} x {video.height}"
-    draw.text((_MARGIN, _MARGIN), fit(about, title_font, width - 2 * _MARGIN, 1)[0], font=title_font, fill=(20, 20, 20))
-    for column, index in enumerate(shown):
-        left = _MARGIN + column * (thumb_width + 4)
-        label = fit(f"{video.timestamps_T[index]:.2f} s, frame {index}", small_font, thumb_width, 1)[0]
-        draw.text((left, top - small_height - 2), label, font=small_font, fill=(110, 110, 110))
-        frame_HWC = video.frames([index])[0]
-        for row, (result, text) in enumerate(zip(prediction.results, _legend_texts(prediction), strict=True)):
-            y = top + row * row_height
-            picture_HWC = frame_HWC.copy()
-            for masklet in result.masklets:
-                draw_mask(picture_HWC, masklet.rle_T[index], query_colour(row), contour=max(1, round(1.5 / scale)))
-            thumb = Image.fromarray(picture_HWC).resize((thumb_width, thumb_height), Image.Resampling.LANCZOS)
-            sheet.paste(thumb, (left, y + text_height))
-            if column == 0:
-                draw.rectangle((_MARGIN, y + 5, _MARGIN + 14, y + 19), fill=query_colour(row))
-                draw.text((_MARGIN + 22, y + 2), fit(text, text_font, width - 2 * _MARGIN - 22, 1)[0], font=text_font, fill=(20, 20, 20))
-    first_x = _MARGIN + thumb_width / 2
-    for row, of_row in enumerate(votes):
-        if of_row:
-            y = top + row * row_height + text_height + thumb_height + 4
-            last_x = first_x + (len(shown) - 1) * (thumb_width + 4)
-            of_row.draw(draw, first_x, last_x, y, video.num_frames, query_colour(row))
-    path = directory / "sheet.png"
-    with new_file(path) as draft:
-        sheet.save(draft)
-    return path
-
-
 def query_slugs(queries: Sequence[str]) -> list[str]:
     """A folder name for each query: small letters and digits of any script and single dashes, 1 to 40 characters, no two alike."""
     slugs: list[str] = []
@@ -155,22 +104,16 @@ def query_slugs(queries: Sequence[str]) -> list[str]:
     return slugs
 
 
-def _legend_texts(prediction: Prediction) -> list[str]:
-    """The queries as the font can show them, with a word for those that have no pixel in any frame."""
-    texts = []
-    for number, result in enumerate(prediction.results, start=1):
-        found = any(rle.area for masklet in result.masklets for rle in masklet.rle_T)
-        query = legible(result.query, f"query {number}")
-        texts.append(query if found else f"{query} (nothing found)")
-    return texts
+def _flat_entries(prediction: Prediction) -> list[LegendEntry]:
+    return [entry for of_query in legend_entries(prediction.results) for entry in of_query]
 
 
-def _overlaid(prediction: Prediction, legend: Legend) -> Iterator[np.ndarray]:
-    contour = contour_width(prediction.video.height, prediction.video.width)
-    for index, frame_HWC in enumerate(_frames(prediction.video)):
-        for query_idx, result in enumerate(prediction.results):
-            for masklet in result.masklets:
-                draw_mask(frame_HWC, masklet.rle_T[index], query_colour(query_idx), contour)
+def _overlaid(video: Video, entries: Sequence[LegendEntry], legend: Legend) -> Iterator[np.ndarray]:
+    contour = contour_width(video.height, video.width)
+    for index, frame_HWC in enumerate(_frames(video)):
+        for place, entry in enumerate(entries):
+            for masklet in entry.masklets:
+                draw_mask(frame_HWC, masklet.rle_T[index], query_colour(place), contour)
         legend.draw(frame_HWC)
         yield frame_HWC
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from saymask.config import Config
@@ -25,6 +25,7 @@ from saymask.lookup import suggest
 from saymask.models.family import Family
 from saymask.records import Rle, Video
 from saymask.runtime import Runtime
+from saymask.samples import Choice
 from saymask.video.transforms import Geometry
 
 
@@ -34,12 +35,14 @@ class Options(Config):
     Args:
         answer: "forced" gives the answer, so there is always an object; "generate" lets the model write it, and perhaps refuse.
         template: how a query is worded, one of `templates`.
+        min_presence: objects that the model is less sure of (0 ... 1) are left out; only for models that say how sure they are.
     """
 
     templates: ClassVar[tuple[str, ...]] = ("auto",)
 
     answer: Literal["forced", "generate"] = "forced"
     template: str = "auto"
+    min_presence: float = Field(default=0.0, ge=0, le=1)
 
     @field_validator("template")
     @classmethod
@@ -58,6 +61,7 @@ class ObjectAnswer:
         presence: how sure the family is that the object is in the video, 0 ... 1, calibrated; None = the family does not say.
         prompt_KC: K prompt tokens that steer the family's own mask decoder on any frame.
         frame_prompts: prompt tokens made for one frame each; how they join the common prompt is the family's to say, in `decode`.
+        frame_presence: how sure the family is that the object is to be seen on a frame it looked at, 0 ... 1, calibrated.
         reference_masks: frame index -> bool mask_HW at video size that the family has already (detectors, agents).
         reference_frames: frames whose decoded masks a tracker may trust.
         track_T: mask and score (0 ... 1) of every frame, of a family that tracks for itself; empty = it does not.
@@ -67,6 +71,7 @@ class ObjectAnswer:
     presence: float | None = None
     prompt_KC: Tensor | None = None
     frame_prompts: Mapping[int, Tensor] = field(default_factory=dict)
+    frame_presence: Mapping[int, float] = field(default_factory=dict)
     reference_masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     reference_frames: tuple[int, ...] = ()
     track_T: tuple[tuple[Rle, float], ...] = field(default=(), repr=False)
@@ -186,6 +191,15 @@ class SelfTracking(Protocol):
 
     tracker: Any
     """A `Tracker`; the session refines with it where the user names none."""
+
+
+@runtime_checkable
+class OptionScorer(Protocol):
+    """What a family has beside `Segmenter` whose language model can say how likely an answer is."""
+
+    def option_scores(self, view: VideoView, choice: Choice) -> list[float]:
+        """Mean log-likelihood, per token, of each option as the answer to the question."""
+        ...
 
 
 TOWER_OPTION = "--vision-tower DIR (in Python: vision_tower=DIR)"

@@ -11,9 +11,6 @@ from saymask.training.config import OptimConfig
 from saymask.training.tasks.questions_config import Phase, QuestionsConfig, ToyDataConfig
 from saymask.training.tasks.tuning_config import TuningConfig
 
-SHARED_PARTS = ("language_model", "visual.tower", "mask_head", "prompt_projector")
-"""What the bundled `toy` has that a VISA toy has as well; projector and auxiliary heads begin at random."""
-
 _PARTS = ("text_config", "vision_config", "mask_config", "vision_select_layer", "aux_loss_weight", "domain_tag", "attn_implementation")
 TOY_MODEL: dict[str, Any] = {
     **{key: VIDEOLISA_TOY_MODEL[key] for key in _PARTS},
@@ -41,7 +38,6 @@ def visa_toy() -> QuestionsConfig:
         model=TOY_MODEL,
         data=ToyDataConfig(phases=(Phase(until=1, mix=_MIX),)),
         init_from="toy",
-        init_parts=SHARED_PARTS,
         optim=OptimConfig(lr=1e-3, warmup_steps=30),
         steps=1500,
         batch_size=16,

@@ -33,6 +33,9 @@ MEASURES = {
 _CHANGES = ("j_decay", "f_decay")
 """Measures that are differences of shares and may be negative."""
 
+_TOTALS = {"identity_switches": "identity switches"}
+"""Fields of the whole that are counts."""
+
 _COUNTS = {"expressions": "expected", "predictions found": "found"}
 
 _BASELINES = {
@@ -84,8 +87,26 @@ def score_table(results: Results) -> Table:
         lines.append(TableRow((Cell(MEASURES.get(measure, measure)), *cells), highlighted=measure == main))
         if measure == main:
             lines.append(TableRow((Cell(f"95% interval of {MEASURES[main]}"), *(Cell(interval_text(row)) for row in rows))))
+    for total, name in _TOTALS.items():
+        if any(total in row["overall"] for row in rows):
+            lines.append(TableRow((Cell(name), *(Cell(str(row["overall"].get(total, ""))) for row in rows))))
     lines += [TableRow((Cell(count), *(Cell(str(row[field])) for row in rows))) for count, field in _COUNTS.items()]
     return Table("Scores of the whole, in per cent", ("measure", *results["rows"]), tuple(lines))
+
+
+def presence_blocks(results: Results) -> Iterator[str | Table]:
+    """Whether the model is as sure as it is right: expected calibration error and reliability diagram."""
+    presence = own_row(results).get("presence")
+    if presence:
+        yield f"Expected calibration error {percent(presence['calibration_error'])} over {presence['count']} statements about presence."
+        lines = (
+            TableRow(
+                (Cell(percent(each["said"]), share=each["said"]), Cell(percent(each["true"]), share=each["true"]), Cell(str(each["count"])))
+            )
+            for each in presence["bins"]
+        )
+        header = ("mean probability that was said", "share that is there", "statements")
+        yield Table("Reliability diagram: both bars are equally long where the model is calibrated", header, tuple(lines))
 
 
 def describe_baselines(results: Results) -> list[str]:

@@ -117,6 +117,17 @@ def draw_plan(dice: Dice, family: str, novel: bool) -> Plan:
     return _plan_compare(dice, pairs, noun, candidates)
 
 
+def draw_cast(dice: Dice) -> tuple[Pair, ...]:
+    """Three to six trained pairs, none twice: the first two are asked about, beside others of their kinds and colours."""
+    cast = _Cast(dice, novel=False)
+    cast.add(*dice.choice(_TRAINED_PAIRS))
+    cast.add()
+    for colour, kind in tuple(cast.pairs):
+        cast.add(kind=kind) if dice.happens(0.6) else cast.add(colour=colour)
+    cast.fill(min(dice.weighted(_NUM_THINGS), 6))
+    return tuple(cast.pairs)
+
+
 def _draw_motion(dice: Dice) -> str:
     """A direction half of the time."""
     return dice.choice(tuple(DIRECTIONS)) if dice.happens(0.55) else dice.choice(MOTIONS[len(DIRECTIONS) :])

@@ -2,6 +2,7 @@
 
 Four splits. `train` is endless in practice; `val` (200 videos, made as those of `train`) is for choosing; `test` (400) and `test-novel`
 (200: colour-kind pairs and wordings that training never sees) are the exam and fixed by WORLD_VERSION: a visible change is a new version.
+Beside it stands `toyworld-multi`, whose questions mean two things or more (`several.py`), with a version of its own.
 A sample is a pure function of its split and index, a training batch of `draw_batch`'s arguments. Nothing is on disk; a video of 24 frames
 of 128 x 128 is drawn when its sample is indexed.
 """
@@ -10,19 +11,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from saymask.errors import DataError
 from saymask.records import Video
-from saymask.samples import Benchmark, Expression, Item, LazyItems, Sample, SampleSet, in_memory, masks_by_id
+from saymask.samples import Benchmark, Expression, Item, LazyItems, Phrase, Sample, SampleSet, in_memory, masks_by_id
 from saymask.toyworld.motion import CANVAS, TIMELINE, Dice
 from saymask.toyworld.queries import FAMILIES
 from saymask.toyworld.render import render
 from saymask.toyworld.scene import Scene, draw_scene
-from saymask.toyworld.sentences import lexicon
+from saymask.toyworld.sentences import lexicon as single_lexicon
+from saymask.toyworld.several import PAIR_FAMILIES, draw_pair_scene, pair_words
 from saymask.toyworld.shapes import COLOURS, KINDS
 from saymask.toyworld.things import Thing
 
@@ -30,6 +33,8 @@ __all__ = [
     "COLOURS",
     "FAMILIES",
     "KINDS",
+    "MULTI_FAMILIES",
+    "MULTI_VERSION",
     "TIMELINE",
     "WORLD_VERSION",
     "Scene",
@@ -40,12 +45,16 @@ __all__ = [
     "draw_scenes",
     "lexicon",
     "load_toyworld",
+    "load_toyworld_multi",
     "render",
     "to_samples",
 ]
 
 WORLD_VERSION = 1
+MULTI_VERSION = 1
+MULTI_FAMILIES = (*PAIR_FAMILIES, "plural")
 SPLITS: dict[str, int] = {"train": 1_000_000_000, "val": 200, "test": 400, "test-novel": 200}
+MULTI_SPLITS: dict[str, int] = {"train": 1_000_000_000, "val": 80, "test": 200}
 FPS = 12.0
 
 
@@ -63,10 +72,13 @@ class ToySample(Sample):
 class ToyWorld(SampleSet):
     """One split, drawn on demand; sample i asks a question of family i % 8. Its index draws scenes, but no pixels."""
 
+    splits: ClassVar[Mapping[str, int]] = SPLITS
+    how_scored: ClassVar[Benchmark] = Benchmark(groups=("family",), outlines_everything=True)
+
     def __init__(self, split: str) -> None:
-        super().__init__(Benchmark(groups=("family",), outlines_everything=True))
+        super().__init__(self.how_scored)
         self.split = split
-        self._items = LazyItems(SPLITS[split], self._item)
+        self._items = LazyItems(self.splits[split], self._item)
 
     def scene(self, index: int) -> Scene:
         """The scene behind a sample, not rendered."""
@@ -100,6 +112,28 @@ class ToyWorld(SampleSet):
         return f"{self.split}-{index:05d}"
 
 
+class MultiToyWorld(ToyWorld):
+    """One split of the questions about several things; sample i is of family i % 4."""
+
+    splits = MULTI_SPLITS
+    # Other videos' questions ("which two things cross?") have an answer here too, so a swapped question would measure nothing.
+    how_scored = Benchmark(groups=("family",))
+
+    def texts(self) -> Iterable[str]:
+        return lexicon(MULTI_FAMILIES)
+
+    @property
+    def version(self) -> dict[str, int | str]:
+        return {"world": MULTI_VERSION}
+
+    def scene(self, index: int) -> Scene:
+        """The scene behind a sample, not rendered."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of toyworld-multi {self.split}: it has {len(self)}")
+        dice = Dice(MULTI_VERSION, zlib.crc32(f"multi {self.split}".encode()), index)
+        return _draw(dice, MULTI_FAMILIES[index % len(MULTI_FAMILIES)])
+
+
 def load_toyworld(root: Path | None, split: str) -> ToyWorld:
     """Drawn videos with questions about their things; nothing is on disk, so `root` is not used.
 
@@ -111,6 +145,26 @@ def load_toyworld(root: Path | None, split: str) -> ToyWorld:
     return ToyWorld(split)
 
 
+def load_toyworld_multi(root: Path | None, split: str) -> MultiToyWorld:
+    """Drawn videos with questions about several things; nothing is on disk, so `root` is not used.
+
+    Raises:
+        DataError: no such split.
+    """
+    if split not in MULTI_SPLITS:
+        raise DataError(f"toyworld-multi has no split {split!r}; use one of: {', '.join(MULTI_SPLITS)}")
+    return MultiToyWorld(split)
+
+
+def lexicon(families: Iterable[str] = FAMILIES) -> tuple[str, ...]:
+    """All words that training on these families can say, in alphabetical order."""
+    return tuple(sorted({*single_lexicon(), *(pair_words() if {*families} & {*PAIR_FAMILIES} else ())}))
+
+
+def _draw(dice: Dice, family: str) -> Scene:
+    return draw_pair_scene(dice, family) if family in PAIR_FAMILIES else draw_scene(dice, family)
+
+
 def draw_scenes(seed: int, step: int, rank: int, batch_size: int, mix: Mapping[str, float]) -> list[Scene]:
     """Scenes of one training batch: a pure function of its arguments.
 
@@ -120,14 +174,15 @@ def draw_scenes(seed: int, step: int, rank: int, batch_size: int, mix: Mapping[s
     Raises:
         DataError: a family that does not exist, or weights that do not add up to more than 0.
     """
-    unknown = [family for family in mix if family not in FAMILIES]
+    known = (*FAMILIES, *PAIR_FAMILIES)
+    unknown = [family for family in mix if family not in known]
     if unknown:
-        raise DataError(f"toyworld has no family {unknown[0]!r}; use: {', '.join(FAMILIES)}")
+        raise DataError(f"toyworld has no family {unknown[0]!r}; use: {', '.join(known)}")
     if not sum(mix.values()) > 0 or min(mix.values()) < 0:
         raise DataError(f"family weights must be 0 or more and not all 0, got {dict(mix)}")
     dice = Dice(WORLD_VERSION, zlib.crc32(b"train batches"), seed, step, rank)
     asked = {family: weight for family, weight in mix.items() if weight > 0}
-    return [draw_scene(dice, dice.weighted(asked)) for _ in range(batch_size)]
+    return [_draw(dice, dice.weighted(asked)) for _ in range(batch_size)]
 
 
 def draw_batch(
@@ -142,13 +197,16 @@ def draw_batch(
 def to_samples(scenes: Sequence[Scene], names: Sequence[str], frame_idx: np.ndarray, size: int) -> list[ToySample]:
     """Render scenes on the CPU and wrap them as samples."""
     frames_BTHWC, ids_BTHW = (tensor.numpy() for tensor in render(scenes, frame_idx, size))
-    return [_to_sample(*row) for row in zip(scenes, names, frames_BTHWC, ids_BTHW, strict=True)]
+    return [_to_sample(*row, frame_idx) for row in zip(scenes, names, frames_BTHWC, ids_BTHW, strict=True)]
 
 
-def _to_sample(scene: Scene, name: str, frames_THWC: np.ndarray, ids_THW: np.ndarray) -> ToySample:
+def _to_sample(scene: Scene, name: str, frames_THWC: np.ndarray, ids_THW: np.ndarray, frame_idx: np.ndarray) -> ToySample:
     expression = _expression(scene)
+    video = Video.from_frames(frames_THWC, name, FPS, comment="saymask-toyworld")
+    if (np.diff(frame_idx) > 0).all():  # some frames of the timeline keep their times; the same one over and over has none
+        video = replace(video, timestamps_T=frame_idx / FPS, duration=TIMELINE / FPS)
     return ToySample(
-        video=Video.from_frames(frames_THWC, name, FPS, comment="saymask-toyworld"),
+        video=video,
         expression=expression,
         load_masks=masks_by_id(ids_THW, expression.obj_ids),
         load_regions=in_memory(ids_THW),
@@ -160,7 +218,19 @@ def _to_sample(scene: Scene, name: str, frames_THWC: np.ndarray, ids_THW: np.nda
 def _expression(scene: Scene) -> Expression:
     """The question about a scene; object ids are those of its rendered `ids_THW`."""
     obj_ids = tuple(i + 1 for i in scene.meant)
-    return Expression("0", scene.text, obj_ids, scene.is_sentence, tags={"family": scene.query.family})
+    return Expression("0", scene.text, obj_ids, scene.is_sentence, {"family": scene.query.family}, phrases=_phrases(scene))
+
+
+def _phrases(scene: Scene) -> tuple[Phrase, ...]:
+    """Colour and kind of each thing that is meant; where the question sets no order, from left to right as they come into view."""
+    things = scene.things
+
+    def entrance(i: int) -> tuple[int, float]:
+        first = int(things[i].seen_T.argmax())
+        return first, float(things[i].xy_T2[first, 0])
+
+    meant = sorted(scene.meant, key=entrance) if scene.query.family == "plural" else scene.meant
+    return tuple(Phrase(f"the {things[i].colour} {things[i].kind}", (i + 1,)) for i in meant)
 
 
 def corpus(num_sentences: int, seed: int = 0) -> Iterator[str]:

@@ -66,7 +66,7 @@ def draw_scene(dice: Dice, family: str, novel: bool = False) -> Scene:
         if meant is None or not _as_wished(things, target, meant, plan.query, occluded, hidden):
             continue
         text, is_sentence = phrase(plan.query, dice, novel)
-        return Scene(tuple(things), plan.query, text, is_sentence, meant, _draw_background(dice))
+        return Scene(tuple(things), plan.query, text, is_sentence, meant, draw_background(dice))
     raise RuntimeError(f"no scene for {family!r} in {_ATTEMPTS} attempts")
 
 
@@ -80,7 +80,7 @@ def _stage(dice: Dice, plan: Plan, hidden: bool) -> list[Thing] | None:
     for i in order:
         best, best_overlap, fitting = None, np.inf, 0
         for _ in range(14):
-            thing = _draw_thing(dice, plan, i, things, hidden=hidden if i == 0 else None)
+            thing = draw_thing(dice, plan, i, things, hidden=hidden if i == 0 else None)
             if not MIN_AREA <= thing.area <= MAX_AREA or not _fits(thing, plan, i, things):
                 continue
             overlap = _overlap(thing, list(things.values()))
@@ -95,7 +95,7 @@ def _stage(dice: Dice, plan: Plan, hidden: bool) -> list[Thing] | None:
     return [things[i] for i in range(len(plan.pairs))]
 
 
-def _draw_thing(
+def draw_thing(
     dice: Dice,
     plan: Plan,
     i: int,
@@ -219,12 +219,18 @@ def _fits(thing: Thing, plan: Plan, i: int, placed: dict[int, Thing]) -> bool:
 
 def _overlap(thing: Thing, others: Sequence[Thing]) -> int:
     """Frames on which the thing touches another, summed over the others."""
-    if not others:
-        return 0
-    gap_NT = np.abs(np.stack([other.xy_T2 for other in others]) - thing.xy_T2).max(2)
-    near_N1 = np.array([[other.size + thing.size] for other in others]) * 0.42
-    together_NT = np.stack([other.present_T for other in others]) & thing.present_T
-    return int(((gap_NT < near_N1) & together_NT).sum())
+    return sum(int(touching_T(thing, other).sum()) for other in others)
+
+
+def touching_T(one: Thing, other: Thing) -> np.ndarray:
+    """Frames on which both are there and so near that their sprites may touch."""
+    gap_T = np.abs(other.xy_T2 - one.xy_T2).max(1)
+    return (gap_T < (other.size + one.size) * 0.42) & other.present_T & one.present_T
+
+
+def is_of_size(thing: Thing) -> bool:
+    """Whether a thing's area is one that scenes have."""
+    return bool(MIN_AREA <= thing.area <= MAX_AREA)
 
 
 def _occlude(dice: Dice, plan: Plan, things: list[Thing]) -> Thing | None:
@@ -240,7 +246,7 @@ def _occlude(dice: Dice, plan: Plan, things: list[Thing]) -> Thing | None:
             frame = dice.choice(frames)
             jitter = np.array((dice.uniform(-0.1, 0.1), dice.uniform(-0.1, 0.1))) * target.size
             through = frame, target.xy_T2[frame] + jitter
-            thing = _draw_thing(dice, plan, i, placed, hidden=False, through=through, min_area=min(int(target.area * 1.15), 1150))
+            thing = draw_thing(dice, plan, i, placed, hidden=False, through=through, min_area=min(int(target.area * 1.15), 1150))
             if (
                 thing.manner == target.manner == "still"
                 or not thing.present_T[frame]
@@ -303,7 +309,7 @@ def _as_wished(things: Sequence[Thing], target: Thing, meant: Sequence[int], que
     return not hidden or int((visible_NT[focus] == 0).sum()) >= TIMELINE // 4
 
 
-def _draw_background(dice: Dice) -> Background:
+def draw_background(dice: Dice) -> Background:
     """Blotches, stripes or checks under fine grain, all of middling brightness."""
     coarse = dice.grid(6, 6)
     pattern = dice.choice(("blotches", "blotches", "rows", "columns", "checks"))

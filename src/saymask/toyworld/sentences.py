@@ -67,7 +67,7 @@ _COMPARISONS = {
 }
 
 _ONE = ("Find {}.", "Where is {}?", "Show me {}.", "Please segment {}.", "Can you see {}?", "I am looking for {}.", "Which one is {}?")
-_MANY = ("Find {}.", "Where are {}?", "Show me {}.", "Please segment {}.", "Can you see {}?", "I am looking for {}.")
+MANY = ("Find {}.", "Where are {}?", "Show me {}.", "Please segment {}.", "Can you see {}?", "I am looking for {}.")
 _NOVEL = ("Please show me {}.", "Can you find {}?", "Please find {}.", "Can you show me {}?", "I can see {}.", "Segment {}.")
 
 
@@ -180,7 +180,7 @@ def _after(doing: str) -> str:
 
 
 def _wrappers(query: Query) -> tuple[str, ...]:
-    return _MANY if query.plural else _ONE
+    return MANY if query.plural else _ONE
 
 
 def words(text: str) -> list[str]:

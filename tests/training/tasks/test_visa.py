@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from saymask.errors import ConfigError
 from saymask.models.checkpoints import load_model
 from saymask.models.visa import FAMILY
-from saymask.recipes.visa import SHARED_PARTS, visa_7b, visa_toy, visa_toy_comparison
+from saymask.recipes.visa import visa_7b, visa_toy, visa_toy_comparison
 from saymask.runtime import Runtime
 from saymask.training.loop import train
 
@@ -71,10 +71,9 @@ def test_a_batch_is_a_function_of_seed_and_step():
 
 def test_the_toy_begins_with_the_parts_it_shares_with_the_bundled_one():
     module, toy = toy_task().module, load_model("toy", Runtime("cpu", "float32")).model.state_dict()
-    shared = tuple(f"{part}." for part in SHARED_PARTS)
-    for name, value in module.state_dict().items():
-        if name.startswith(shared):
-            assert torch.equal(value, toy[name]), name
+    shared = ("language_model.", "visual.tower.", "mask_head.", "prompt_projector.")
+    begun = {name for name, value in module.state_dict().items() if name in toy and torch.equal(value, toy[name])}
+    assert begun >= {name for name in toy if name.startswith(shared)}
     assert module.visual.projector.weight.shape == (128, 96)
 
 
@@ -84,13 +83,6 @@ def test_the_comparison_sees_the_same_number_of_samples_from_the_same_start():
     assert ours.model_dump(exclude=free) == theirs.model_dump(exclude=free)
     names = [task.batches[3]["sample_names"] for task in (ours.task(), theirs.task())]
     assert names[0] == names[1]
-
-
-def test_parts_of_another_family_are_named_or_refused():
-    with pytest.raises(ConfigError, match="a model of family 'videolisa', the run trains 'visa'; name the parts to take in init_parts"):
-        toy_task("init_parts=null")
-    with pytest.raises(ConfigError, match="init_parts: 'languag_model' is not a part of both models"):
-        toy_task("init_parts=[languag_model]")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,9 @@ class CompositeConfig(PreTrainedConfig):
         system_prompt: the chat's system text; empty = no system block.
         lm_loss_weight, bce_loss_weight, dice_loss_weight: weights of the three losses that all families have.
         aux_loss_weight: weight of the auxiliary losses of `AuxiliaryHeads`; 0 = no such heads (every released layout).
+        presence_head: whether the model says how sure it is that an object is in the video (no released layout does).
+        presence_loss_weight: of that head's loss.
+        presence_temperature: what its logits are divided by, fitted on a validation split (`saymask calibrate`).
         lexicon: words seen in training; empty = not recorded.
         region_words: words that the auxiliary heads tell apart.
         domain_tag: container comment of the videos the model was trained on; other sources get a notice. Empty = any video.
@@ -36,6 +39,9 @@ class CompositeConfig(PreTrainedConfig):
         bce_loss_weight: float = 2.0,
         dice_loss_weight: float = 0.5,
         aux_loss_weight: float = 0.0,
+        presence_head: bool = False,
+        presence_loss_weight: float = 0.5,
+        presence_temperature: float = 1.0,
         lexicon: list[str] | None = None,
         region_words: list[str] | None = None,
         domain_tag: str = "",
@@ -52,6 +58,9 @@ class CompositeConfig(PreTrainedConfig):
         self.bce_loss_weight = bce_loss_weight
         self.dice_loss_weight = dice_loss_weight
         self.aux_loss_weight = aux_loss_weight
+        self.presence_head = presence_head
+        self.presence_loss_weight = presence_loss_weight
+        self.presence_temperature = presence_temperature
         self.lexicon = lexicon or []
         self.region_words = region_words or []
         self.domain_tag = domain_tag

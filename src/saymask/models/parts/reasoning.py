@@ -35,8 +35,8 @@ class Generated:
 class ReasoningModel(PreTrainedModel):
     """Language model, vision tower, mask head and the projector between them; a family adds its `forward`.
 
-    Its parts are called the same in every family: `language_model`, `visual`, `mask_head`, `prompt_projector`, and `aux_heads` while a
-    small model is trained.
+    Its parts are called the same in every family: `language_model`, `visual`, `mask_head`, `prompt_projector`, `presence_head` where a
+    model says whether an object is there, and `aux_heads` while a small model is trained.
     """
 
     config: Any
@@ -50,6 +50,8 @@ class ReasoningModel(PreTrainedModel):
         self.mask_head = MaskHead(config.mask_config)
         channels = self.mask_head.channels
         self.prompt_projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, channels))
+        if config.presence_head:
+            self.presence_head = nn.Linear(channels, 1)
         self.add_parts(config)
         if config.aux_loss_weight:
             self.aux_heads = AuxiliaryHeads(width, channels, len(config.region_words))
@@ -74,8 +76,11 @@ class ReasoningModel(PreTrainedModel):
 
     def read_suffix(self, prefix: VisualPrefix, suffix_ids_BJ: Tensor) -> tuple[Tensor, Cache]:
         """Read right-padded rows on top of the prefix -> last-layer states hidden_BJE, and the cache to go on with."""
-        embeds_BJE = self.language_model.get_input_embeddings()(suffix_ids_BJ)
-        out = self.language_model.model(inputs_embeds=embeds_BJE, past_key_values=prefix.copies(len(suffix_ids_BJ)), use_cache=True)
+        return self.read_embedded_suffix(prefix, self.language_model.get_input_embeddings()(suffix_ids_BJ))
+
+    def read_embedded_suffix(self, prefix: VisualPrefix, embeds_BJE: Tensor) -> tuple[Tensor, Cache]:
+        """The same of rows that are embeddings already."""
+        out = self.language_model.model(inputs_embeds=embeds_BJE, past_key_values=prefix.copies(len(embeds_BJE)), use_cache=True)
         return out.last_hidden_state, out.past_key_values
 
     @torch.inference_mode()
@@ -96,10 +101,14 @@ class ReasoningModel(PreTrainedModel):
             max_new_tokens: an answer that is not closed by then is cut off.
             choose: logits_BV -> next_B; without one the likeliest token.
         """
-        hidden_BJE, cache = self.read_suffix(prefix, suffix_ids_BJ)
-        tokens: list[list[int]] = [[] for _ in suffix_ids_BJ]
-        seg_states: list[list[Tensor]] = [[] for _ in suffix_ids_BJ]
-        running = set(range(len(suffix_ids_BJ)))
+        return self.write_answers(*self.read_suffix(prefix, suffix_ids_BJ), end_token_id, max_new_tokens)
+
+    @torch.inference_mode()
+    def write_answers(self, hidden_BJE: Tensor, cache: Cache, end_token_id: int, max_new_tokens: int) -> list[Generated]:
+        """Go on from what was read: the states hidden_BJE of chats that end where their answers begin, and the cache; see `generate`."""
+        tokens: list[list[int]] = [[] for _ in hidden_BJE]
+        seg_states: list[list[Tensor]] = [[] for _ in hidden_BJE]
+        running = set(range(len(hidden_BJE)))
         for _ in range(max_new_tokens):
             state_BE = hidden_BJE[:, -1]
             logits_BV = self.language_model.lm_head(state_BE)

@@ -131,6 +131,10 @@ class SentencePieceTokenizer:
         }
         return SentencePieceTokenizer(self._model, self._settings.model_copy(update={"added_tokens_decoder": added}))
 
+    def with_tokens(self, tokens: Sequence[str]) -> SentencePieceTokenizer:
+        """The same tokenizer, to which these texts are single tokens as well."""
+        return SentencePieceTokenizer(self._model, self._settings, tokens)
+
     def save_pretrained(self, folder: Path) -> None:
         """Write both files; `from_folder` gives back an equal tokenizer."""
         (folder / MODEL_FILE).write_bytes(self._model)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -14,6 +17,24 @@ JSON_FILE = "tokenizer.json"
 
 Tokenizer = PreTrainedTokenizerBase | SentencePieceTokenizer
 """Processors call `encode`, `decode`, `convert_tokens_to_ids`, `bos_token_id` and `pad_token_id`; saving calls `save_pretrained`."""
+
+
+def with_tokens(tokenizer: Tokenizer, tokens: Mapping[str, str]) -> tuple[Tokenizer, dict[str, int]]:
+    """A tokenizer that knows some marks as single tokens, and their ids.
+
+    Args:
+        tokenizer: stays as it is.
+        tokens: marks by any names, such as a configuration's.
+
+    Returns:
+        The tokenizer, and the ids by the same names.
+    """
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        extended: Tokenizer = tokenizer.with_tokens(list(tokens.values()))
+    else:
+        extended = copy.deepcopy(tokenizer)
+        extended.add_tokens(list(tokens.values()), special_tokens=True)
+    return extended, {name: cast(int, extended.convert_tokens_to_ids(token)) for name, token in tokens.items()}
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPVisionConfig, PreTrainedConfig, SamConfig
 from transformers.utils import ModelOutput
 
@@ -93,6 +93,7 @@ class VideoLisaOutput(ModelOutput):
     mask_bce_loss: Tensor | None = None
     mask_dice_loss: Tensor | None = None
     aux_loss: Tensor | None = None
+    presence_loss: Tensor | None = None
 
 
 class VideoLisaModel(ReasoningModel):
@@ -164,7 +165,17 @@ class VideoLisaModel(ReasoningModel):
         if regions is not None and config.aux_loss_weight:
             aux = self.aux_heads(regions, row_N, tokens_BSPE, seg_hidden_NDE, features_FChw)
             loss = loss + config.aux_loss_weight * aux
+        presence = None
+        if config.presence_head:
+            presence = self._presence_loss(seg_hidden_NDE, [targets[row] for row in rows])
+            loss = loss + config.presence_loss_weight * presence
         if nothing:
             return VideoLisaOutput(loss=config.lm_loss_weight * lm_loss + 0 * loss, lm_loss=lm_loss)
         loss = loss + config.lm_loss_weight * lm_loss
-        return VideoLisaOutput(loss=loss, lm_loss=lm_loss, mask_bce_loss=bce, mask_dice_loss=dice, aux_loss=aux)
+        return VideoLisaOutput(loss=loss, lm_loss=lm_loss, mask_bce_loss=bce, mask_dice_loss=dice, aux_loss=aux, presence_loss=presence)
+
+    def _presence_loss(self, seg_hidden_NDE: Tensor, targets: Sequence[Tensor]) -> Tensor:
+        """Cross-entropy of what the [SEG] states say about an object being there, against its being seen on the supervised frames."""
+        said_ND = self.presence_head(self.prompt_projector(seg_hidden_NDE))[..., 0].float()
+        visible_ND = torch.stack([masks_DHW.flatten(1).any(1) for masks_DHW in targets]).any(1, keepdim=True).to(said_ND)
+        return nn.functional.binary_cross_entropy_with_logits(said_ND, visible_ND.expand_as(said_ND))

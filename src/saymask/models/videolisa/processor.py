@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -60,6 +60,9 @@ class VideoLisaProcessor(PixelProcessor):
             start frame, as VideoLISA's authors do.
         phrases: how training words questions and answers: "auto", as answering does, or "paper", as VideoLISA's authors did.
     """
+
+    tokens: ClassVar[Mapping[str, str]] = {"seg_token_id": SEG_TOKEN}
+    """Marks that are one token each, by the configuration's name of their id."""
 
     def __init__(
         self,

@@ -78,9 +78,20 @@ class VideoLisaSegmenter:
         dense_frames = tuple(dict.fromkeys(frame_idx))
         notes = {"reference_frames": list(dense_frames)}
         if not (self.config.token_per_frame and len(prompts_K1C)):
-            return Answer(text, tuple(ObjectAnswer(prompt_KC=prompt_1C, reference_frames=dense_frames) for prompt_1C in prompts_K1C), notes)
+            objects = (
+                ObjectAnswer(presence=self._presence(prompt_1C), prompt_KC=prompt_1C, reference_frames=dense_frames)
+                for prompt_1C in prompts_K1C
+            )
+            return Answer(text, tuple(objects), notes)
         frame_prompts = dict(zip(frame_idx, prompts_K1C, strict=False))
-        return Answer(text, (ObjectAnswer(frame_prompts=frame_prompts, reference_frames=dense_frames),), notes)
+        presence = self._presence(torch.cat(list(frame_prompts.values())))
+        return Answer(text, (ObjectAnswer(presence=presence, frame_prompts=frame_prompts, reference_frames=dense_frames),), notes)
+
+    def _presence(self, prompt_KC: Tensor) -> float | None:
+        """How sure the model is that an object is in the video, if it has learnt to say it."""
+        if not self.config.presence_head:
+            return None
+        return float((self.model.presence_head(prompt_KC).float().max() / self.config.presence_temperature).sigmoid())
 
     def _read_video(self, view: VideoView, chosen: SparseDense, opening_ids_P: Tensor) -> VisualPrefix:
         """What every query about this video begins with."""

@@ -13,9 +13,11 @@ from transformers import PreTrainedTokenizerBase
 
 from saymask.errors import ConfigError, UnknownName
 from saymask.lookup import families, suggest
+from saymask.models.beginnings import shared_weights
 from saymask.models.checkpoints import load_model, require_network, save_model
 from saymask.models.family import Family
 from saymask.models.parts.auxiliary import AUX_PREFIX
+from saymask.models.parts.tokenizer import with_tokens
 from saymask.runtime import Runtime
 from saymask.toyworld.dataset import COLOURS, KINDS, TIMELINE, corpus, draw_batch, lexicon
 from saymask.training.task import SAMPLE_NAMES, Task
@@ -51,9 +53,10 @@ def build(config: QuestionsConfig) -> Task:
         CheckpointError: those weights are damaged.
     """
     family = _family(config.family)
-    base = _base(config.init_from, family, config.init_parts) if config.init_from is not None else None
+    base = _base(config.init_from) if config.init_from is not None else None
     tokenizer = base.processor.tokenizer if base else _fresh_tokenizer(config, family)
-    values = {**config.model, "seg_token_id": tokenizer.convert_tokens_to_ids("[SEG]")}
+    tokenizer, token_ids = with_tokens(tokenizer, family.load("processor").tokens)
+    values = {**config.model, **token_ids}
     values["text_config"] = {
         **values["text_config"],
         "vocab_size": len(tokenizer),
@@ -61,14 +64,18 @@ def build(config: QuestionsConfig) -> Task:
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
     }
-    values |= {"lexicon": list(lexicon()), "region_words": [*COLOURS, *KINDS]}
+    asked = {name for phase in config.data.phases for name in phase.mix}
+    values |= {"lexicon": list(lexicon(asked)), "region_words": [*COLOURS, *KINDS]}
     torch.manual_seed(config.seed)
     try:
         model_config = family.load("config")(**values)
         model = family.load("model")(model_config)
         processor = family.load("processor")(tokenizer, model_config, **config.processor)
-        if base:
-            model.load_state_dict(_taken(base.model, model, config.init_parts))
+        if base and base.family == family:
+            # Auxiliary heads are never saved, so these begin anew.
+            model.load_state_dict(base.model.state_dict() | _auxiliary(model))
+        elif base:
+            model.load_state_dict(model.state_dict() | shared_weights(base.model, model))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no model can be built from these numbers ({error}); check the model.* overrides") from None
     segmenter = partial(family.load("segmenter"), model, processor, "in training")
@@ -89,28 +96,12 @@ def _fresh_tokenizer(config: QuestionsConfig, family: Family) -> PreTrainedToken
     return train_tokenizer(chats, config.vocab_size)
 
 
-def _base(name_or_path: str, family: Family, parts: tuple[str, ...] | None) -> Any:
+def _base(name_or_path: str) -> Any:
     try:
-        base = require_network(load_model(name_or_path, Runtime.choose("cpu", "float32")), "init_from needs")
+        return require_network(load_model(name_or_path, Runtime.choose("cpu", "float32")), "init_from needs")
     except UnknownName as error:
         raise ConfigError(f"init_from: {error}; give the model to begin with, or init_from=null to begin with none") from None
-    if parts is None and base.family != family:
-        raise ConfigError(
-            f"init_from = {name_or_path}: a model of family {base.family.name!r}, the run trains {family.name!r}; "
-            "name the parts to take in init_parts"
-        )
-    return base
 
 
-def _taken(base: nn.Module, model: nn.Module, parts: tuple[str, ...] | None) -> dict[str, Tensor]:
-    """The model's state with the base's values: of some parts, or of all but the auxiliary heads, which are never saved."""
-    begun, own = base.state_dict(), model.state_dict()
-    if parts is None:
-        return begun | {name: value for name, value in own.items() if name.startswith(AUX_PREFIX)}
-    for part in parts:
-        if not any(name.startswith(f"{part}.") for name in begun) or not any(name.startswith(f"{part}.") for name in own):
-            raise ValueError(f"init_parts: {part!r} is not a part of both models")
-    of_parts = tuple(f"{part}." for part in parts)
-    return {name: value for name, value in own.items() if not name.startswith(of_parts)} | {
-        name: value for name, value in begun.items() if name.startswith(of_parts)
-    }
+def _auxiliary(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if name.startswith(AUX_PREFIX)}

@@ -60,9 +60,8 @@ class QuestionsConfig(TrainConfig):
         family: a name of `lookup.FAMILIES`.
         model: keyword arguments of the family's configuration; the tokenizer's numbers are filled in by the run.
         processor: keyword arguments of the family's processor that are for training alone, such as `num_supervised`.
-        init_from: name or folder of a model whose weights and tokenizer the run begins with; None = random weights, a new tokenizer.
-        init_parts: parts of it that are taken, such as `language_model`; the others begin at random. It may then be a model of another
-            family, whose parts of these names are alike. None = all of it.
+        init_from: name or folder of a model whose weights and tokenizer the run begins with; of another family's, what both have. None =
+            random weights, a new tokenizer.
     """
 
     kind: Literal["questions"] = "questions"
@@ -71,6 +70,5 @@ class QuestionsConfig(TrainConfig):
     processor: dict[str, Any] = Field(default_factory=dict)
     data: ToyDataConfig
     init_from: str | None = None
-    init_parts: tuple[str, ...] | None = None
     vocab_size: int = Field(default=640, gt=300)
     tokenizer_sentences: int = Field(default=8000, gt=0)
