@@ -32,7 +32,7 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Choice:
+class MultipleChoice:
     """A multiple choice question: `correct` is the place of the right option."""
 
     question: str
@@ -57,7 +57,7 @@ class Expression:
     `[SEG]`; the processor adds its template.
 
     `phrases`, where a dataset knows them, name the objects one by one, in the order an answer does; together they name all of `obj_ids`.
-    `choice` is a multiple choice question about the same.
+    `multiple_choice` is a question with options about the same.
     """
 
     exp_id: str
@@ -67,7 +67,7 @@ class Expression:
     tags: Mapping[str, str] = field(default_factory=dict)
     answer: str | None = None
     phrases: tuple[Phrase, ...] = ()
-    choice: Choice | None = None
+    multiple_choice: MultipleChoice | None = None
 
     def __post_init__(self) -> None:
         named = sorted(obj_id for phrase in self.phrases for obj_id in phrase.obj_ids)

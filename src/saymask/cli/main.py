@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 import saymask
-from saymask.cli import bench, calibrate, choices, convert, data, demo, evaluate, fetch, inspect, report, segment, submission, train
+from saymask.cli import bench, calibrate, convert, data, demo, evaluate, fetch, inspect, multiple_choice, report, segment, submission, train
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 
@@ -85,7 +85,7 @@ app.command("list")(inspect.list_names)
 app.command("doctor")(inspect.doctor)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
-app.command("choices")(choices.choices)
+app.command("multiple-choice")(multiple_choice.multiple_choice)
 app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
 app.command("submission")(submission.submission)

@@ -25,7 +25,7 @@ from saymask.lookup import suggest
 from saymask.models.family import Family
 from saymask.records import Rle, Video
 from saymask.runtime import Runtime
-from saymask.samples import Choice
+from saymask.samples import MultipleChoice
 from saymask.video.transforms import Geometry
 
 
@@ -153,7 +153,7 @@ class Segmenter(Protocol):
     """Where the weights were read from, for reports; empty for a model that was built in memory."""
 
     def reason(self, view: VideoView, queries: Sequence[str], options: Any) -> list[Answer]:
-        """Answer every query; may look at any frame. Choice of frames and its one retry happen here.
+        """Answer every query; may look at any frame. MultipleChoice of frames and its one retry happen here.
 
         Args:
             view: the video.
@@ -197,7 +197,7 @@ class SelfTracking(Protocol):
 class OptionScorer(Protocol):
     """What a family has beside `Segmenter` whose language model can say how likely an answer is."""
 
-    def option_scores(self, view: VideoView, choice: Choice) -> list[float]:
+    def option_scores(self, view: VideoView, choice: MultipleChoice) -> list[float]:
         """Mean log-likelihood, per token, of each option as the answer to the question."""
         ...
 

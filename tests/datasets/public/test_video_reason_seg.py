@@ -20,11 +20,11 @@ def test_phrases_follow_the_slots_of_the_answer(root):
     assert both.expression.answer == "The dog chases the cats."
     assert both.expression.tags == {"length": "short", "type": "who"}
     assert both.instances([0]).shape[0] == 3
-    assert (nobody.expression.obj_ids, nobody.expression.answer, nobody.expression.choice) == ((), None, None)
+    assert (nobody.expression.obj_ids, nobody.expression.answer, nobody.expression.multiple_choice) == ((), None, None)
 
 
 def test_options_are_a_choice_and_in_training_a_question_of_their_own(root):
-    choice = load_video_reason_seg(root, "test")[0].expression.choice
+    choice = load_video_reason_seg(root, "test")[0].expression.multiple_choice
     assert choice.options[choice.correct] == "two cats"
     names = {item.expression.exp_id: item.expression for item in load_video_reason_seg(root, "train").items}
     assert set(names) == {"0", "0-mc", "1"}

@@ -24,7 +24,7 @@ from saymask.datasets.layout import Layout
 from saymask.datasets.mask_dict import MaskDict
 from saymask.datasets.stored import LazySamples
 from saymask.errors import DataError
-from saymask.samples import Benchmark, Choice, Expression, Item, Phrase
+from saymask.samples import Benchmark, Expression, Item, MultipleChoice, Phrase
 
 VIDEO_REASON_SEG = Layout(
     dataset="video-reason-seg",
@@ -40,7 +40,7 @@ _REMEDY = "correct it in the file"
 
 
 def load_video_reason_seg(root: Path | None, split: str) -> LazySamples:
-    """Questions whose answers name objects; those with options carry them as `Expression.choice`.
+    """Questions whose answers name objects; those with options carry them as `Expression.multiple_choice`.
 
     Tags: `length` ("short" or "long") and `type` of the question. In `train` every choice is a sample of its own too, answered in words.
 
@@ -91,9 +91,9 @@ def _phrases(entry: Mapping[str, Any], where: str) -> tuple[Phrase, ...]:
     return tuple(by_slot[slot] for slot in slots)
 
 
-def _choice(entry: Any, where: str) -> Choice:
+def _choice(entry: Any, where: str) -> MultipleChoice:
     options = need(entry, "options", list, where)
     correct = need_int(entry, "correct", where)
     if len(options) != NUM_OPTIONS or not all(isinstance(option, str) for option in options) or correct >= NUM_OPTIONS:
         raise DataError(f"{where}: 'mc' needs {NUM_OPTIONS} texts and a number below {NUM_OPTIONS} as 'correct'; {_REMEDY}")
-    return Choice(need(entry, "question", str, where), tuple(options), correct)
+    return MultipleChoice(need(entry, "question", str, where), tuple(options), correct)

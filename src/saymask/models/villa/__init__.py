@@ -1,6 +1,6 @@
 """ViLLa (arXiv 2407.14500): several objects in one answer, tokens of frames and of the video. No code was published: docs/villa.md."""
 
-from saymask.models.family import Family
+from saymask.models.family import Choice, Family
 
 _HERE = "saymask.models.villa"
 
@@ -9,6 +9,7 @@ FAMILY = Family(
     segmenter=f"{_HERE}.segmenter:VillaSegmenter",
     options=f"{_HERE}.options:VillaOptions",
     models={"villa-toy": f"{_HERE}.segmenter:load_villa_toy"},
+    choices={"villa-toy": Choice("several things in drawn scenes", "Apache-2.0", drawn_tag="saymask-toyworld", parameters=1_477_266)},
     model_type="saymask-villa",
     config=f"{_HERE}.config:VillaConfig",
     model=f"{_HERE}.model:VillaModel",

@@ -27,7 +27,7 @@ from saymask.models.villa.processor import VillaProcessor, fractions
 from saymask.models.villa.prompts import FORCED_ANSWER, named_phrases, question
 from saymask.records import Video
 from saymask.runtime import Runtime
-from saymask.samples import Choice
+from saymask.samples import MultipleChoice
 from saymask.video.sampling import uniform
 
 MAX_ANSWER_TOKENS = 128
@@ -183,7 +183,7 @@ class VillaSegmenter:
             raise ConfigError(f"the query needs {length} tokens with the video's, model {self.name!r} reads at most {limit}; shorten it")
 
     @torch.inference_mode()
-    def option_scores(self, view: VideoView, choice: Choice) -> list[float]:
+    def option_scores(self, view: VideoView, choice: MultipleChoice) -> list[float]:
         asked = question(choice.text(), "raw")
         chosen = self._choose_frames(view, choice.question, VillaOptions())
         return [self._likelihood(view, chosen, asked, choice.answer(place)) for place in range(len(choice.options))]

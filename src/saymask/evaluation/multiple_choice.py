@@ -16,14 +16,14 @@ import numpy as np
 from saymask.errors import DataError
 from saymask.evaluation.exam import Exam
 from saymask.models.base import OptionScorer, Segmenter
-from saymask.samples import Choice
+from saymask.samples import MultipleChoice
 from saymask.session import VideoSession
 
 SEED = 0
 _LETTER = re.compile(r"\(([A-Z])\)|\b([A-Z])\b")
 
 
-def evaluate_choices(exam: Exam, segmenter: Segmenter, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+def evaluate_multiple_choice(exam: Exam, segmenter: Segmenter, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
     """Ask every question of an exam that has options.
 
     Returns:
@@ -33,13 +33,13 @@ def evaluate_choices(exam: Exam, segmenter: Segmenter, progress: Callable[[int, 
     Raises:
         DataError: no question has options.
     """
-    indices = [index for index in range(len(exam)) if exam.item(index).expression.choice]
+    indices = [index for index in range(len(exam)) if exam.item(index).expression.multiple_choice]
     if not indices:
         raise DataError(f"{exam.dataset} {exam.split}: no question has options to choose from")
     replies = []
     for done, index in enumerate(indices, start=1):
         sample = exam.samples[index]
-        choice = shuffled(cast(Choice, sample.expression.choice), index)
+        choice = shuffled(cast(MultipleChoice, sample.expression.multiple_choice), index)
         with closing(VideoSession(sample.video, segmenter)) as session:
             said = read_letter(session.segment(choice.text(), template="raw", answer="generate").results[0].text, len(choice.options))
             scores = segmenter.option_scores(session, choice) if isinstance(segmenter, OptionScorer) else None
@@ -59,10 +59,10 @@ def evaluate_choices(exam: Exam, segmenter: Segmenter, progress: Callable[[int, 
     return _shares(replies) | ({"lengths": by_length} if by_length else {})
 
 
-def shuffled(choice: Choice, index: int) -> Choice:
+def shuffled(choice: MultipleChoice, index: int) -> MultipleChoice:
     """The same question with its options in the order that the seed gives question `index`."""
     order = np.random.default_rng([SEED, index]).permutation(len(choice.options)).tolist()
-    return Choice(choice.question, tuple(choice.options[place] for place in order), order.index(choice.correct))
+    return MultipleChoice(choice.question, tuple(choice.options[place] for place in order), order.index(choice.correct))
 
 
 def read_letter(text: str, num_options: int) -> int | None:

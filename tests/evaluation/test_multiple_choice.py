@@ -2,10 +2,10 @@
 
 import pytest
 
-from saymask.evaluation.choices import read_letter, shuffled
-from saymask.samples import Choice
+from saymask.evaluation.multiple_choice import read_letter, shuffled
+from saymask.samples import MultipleChoice
 
-CHOICE = Choice("What is chased?", ("a dog", "two cats", "a boat", "nothing"), 1)
+CHOICE = MultipleChoice("What is chased?", ("a dog", "two cats", "a boat", "nothing"), 1)
 
 
 def test_a_shuffled_question_is_the_same_question_in_an_order_of_its_own():
