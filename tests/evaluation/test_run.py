@@ -250,6 +250,7 @@ EMPTY_BY_HAND = {
     "mevis": 0.0,
     "mevis-v2": 1 / 4,  # one of four sentences has no target
     "revos": 1.5 / 4,  # one sentence without a target; one object is absent on the first of two frames
+    "video-reason-seg": 1 / 2,  # one of two questions has no target
     "ref-davis17": 0.0,
     "ref-youtube-vos": 0.0,
     "reasonseg": 0.0,

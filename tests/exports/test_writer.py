@@ -225,8 +225,8 @@ def test_davis_cannot_number_more_than_255_objects(tmp_path: Path) -> None:
 def test_sheet_shows_eight_frames_and_a_row_for_each_query(tmp_path: Path) -> None:
     with Image.open(write_sheet(_prediction(num_frames=50, size=(100, 200)), tmp_path)) as picture:
         sheet_HWC = np.asarray(picture).astype(int)
-    tops, lefts = (94, 232), [12 + 204 * column for column in range(8)]  # thumbnails have the frames' own size here
-    assert sheet_HWC.shape == (232 + 100 + 12, lefts[-1] + 200 + 12, 3)
+    tops, lefts = (112, 268), [12 + 204 * column for column in range(8)]  # thumbnails have the frames' own size here
+    assert sheet_HWC.shape == (268 + 100 + 12, lefts[-1] + 200 + 12, 3)
     for row, top in enumerate(tops):
         background = np.abs(sheet_HWC[top + 90] - GREY).max(-1) <= 2  # a line below the squares
         assert (np.flatnonzero(np.diff(background.astype(int)) == 1) + 1).tolist() == lefts

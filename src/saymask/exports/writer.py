@@ -28,10 +28,11 @@ _LEGEND_FRAMES = 16  # on so many frames the masks are looked at before the lege
 
 
 def write_overlay(prediction: Prediction, directory: Path) -> Path:
-    """Every query, or object with words of its own, in its colour over the video, with a legend: overlay.mp4, or overlay.png for an image.
+    """Coloured masks over the video, with a legend: overlay.mp4, or overlay.png for an image.
 
-    The video keeps the source's times. The legend stands in the corner where it hides least of the masks; it leaves out accents that its
-    font lacks and calls a query of another script "query N".
+    Every query has its colour, or, where objects have words of their own, every object. The video keeps the source's times. The legend
+    stands in the corner where it hides least of the masks; it leaves out accents that its font lacks and calls a query of another script
+    "query N".
     """
     video = prediction.video
     entries = _flat_entries(prediction)
