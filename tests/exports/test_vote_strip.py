@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from saymask.exports.vote_strip import STRIP_HEIGHT, FrameVotes
 from saymask.exports.contact_sheet import write_sheet
+from saymask.exports.vote_strip import STRIP_HEIGHT, FrameVotes
 from saymask.records import Prediction, QueryResult, Video
 
 RED = (255, 0, 0)

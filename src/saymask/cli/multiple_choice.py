@@ -20,9 +20,7 @@ def multiple_choice(
     root: Annotated[Path | None, typer.Option(metavar="DIR", help="The dataset's folder.")] = None,
     split: Annotated[str, typer.Option(help="Which part of the dataset.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File to write; its default lies in saymask-out.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; its default lies in saymask-out.")] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
 ) -> None:

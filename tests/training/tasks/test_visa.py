@@ -16,7 +16,6 @@ import torch
 from dataset_trees import TREES
 from safetensors.torch import load_file
 
-from saymask.errors import ConfigError
 from saymask.models.checkpoints import load_model
 from saymask.models.visa import FAMILY
 from saymask.recipes.visa import visa_7b, visa_toy, visa_toy_comparison

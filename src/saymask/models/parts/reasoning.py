@@ -101,10 +101,17 @@ class ReasoningModel(PreTrainedModel):
             max_new_tokens: an answer that is not closed by then is cut off.
             choose: logits_BV -> next_B; without one the likeliest token.
         """
-        return self.write_answers(*self.read_suffix(prefix, suffix_ids_BJ), end_token_id, max_new_tokens)
+        return self.write_answers(*self.read_suffix(prefix, suffix_ids_BJ), end_token_id, max_new_tokens, choose)
 
     @torch.inference_mode()
-    def write_answers(self, hidden_BJE: Tensor, cache: Cache, end_token_id: int, max_new_tokens: int) -> list[Generated]:
+    def write_answers(
+        self,
+        hidden_BJE: Tensor,
+        cache: Cache,
+        end_token_id: int,
+        max_new_tokens: int,
+        choose: Callable[[Tensor], Tensor] | None = None,
+    ) -> list[Generated]:
         """Go on from what was read: the states hidden_BJE of chats that end where their answers begin, and the cache; see `generate`."""
         tokens: list[list[int]] = [[] for _ in hidden_BJE]
         seg_states: list[list[Tensor]] = [[] for _ in hidden_BJE]

@@ -20,7 +20,6 @@ from saymask.models.villa.prompts import ABSENT_ANSWER, FORCED_ANSWER, FRAME_TOK
 from saymask.records import Video
 from saymask.samples import Expression, Phrase, Sample
 from saymask.video.sampling import jittered, uniform
-from saymask.video.transforms import Geometry
 
 
 @dataclass(frozen=True)

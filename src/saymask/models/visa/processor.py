@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -60,6 +60,9 @@ class VisaProcessor(PixelProcessor):
         refusal_share: how many expressions of nothing are answered in words, without a mask; the paper affirms an empty mask.
         percentage_share: how many clips are asked the frame sampler's question as well, and answered by where the target is seen.
     """
+
+    tokens: ClassVar[Mapping[str, str]] = {"seg_token_id": SEG_TOKEN}
+    """Marks that are one token each, by the configuration's name of their id."""
 
     def __init__(
         self,
