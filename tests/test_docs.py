@@ -29,13 +29,15 @@ PARSED_ONLY = {
     r"(pip|hf) ": "downloads",
     r"python bench/": "measures for minutes",
     r"saymask bench": "measures in processes of its own",
-    r"saymask train (videolisa|villa|xmem)_": "trains for half an hour to days",
+    r"saymask train (videolisa|villa|visa|xmem)_": "trains for half an hour to days",
     r"saymask train finetune .*base=videolisa-3.8b": "needs the released model, 12 GB",
     r"saymask convert (LLAVA|SRC)": "needs published weights",
     r"saymask data check (mevis|revos|reasonvos)": "finds fewer videos than published: the folder is a miniature",
     r"saymask fetch ": "downloads",
     r"saymask segment .* -m '?(agent|grounded|sam3)": "needs published weights or a server",
     r"saymask submission": "needs predictions of a whole split",
+    r"saymask multiple-choice": "needs a dataset with options",
+    r"saymask calibrate": "needs results of a validation split",
     r".*quantization_config": "needs a CUDA device",
 }
 """Start of a command, or a pattern in a block of Python -> why it does not run here; the rest of a page runs."""

@@ -96,7 +96,7 @@ def visa_7b() -> TuningConfig:
         train_parts=("lora", "embeddings", "lm_head", "mask_decoder", "prompt_projector"),
         lora=LoraConfig(targets=("q_proj", "v_proj"), rank=8, alpha=16, dropout=0.05),
         data=visa_mixture(),
-        processor={"context_range": (8, 12), "foreign_share": 0.05, "refusal_share": 0.0},
+        processor={"context_range": [8, 12], "foreign_share": 0.05, "refusal_share": 0.0},
         frozen_dtype="bfloat16",
         optim=OptimConfig(lr=3e-4, betas=(0.9, 0.95), weight_decay=0, warmup_steps=100, schedule="linear", final_lr_share=0, clip_norm=1.0),
         steps=15000,
