@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
+AS_STORED = "checkpoint"
+"""Said in place of a dtype: that of the files."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Runtime:
 
     Args:
         device: "cpu", "cuda", "cuda:1" or "mps".
-        dtype: its name; None = the checkpoint's own.
+        dtype: its name, or "checkpoint" for that of the weights' files; None = theirs, or float32 on a processor that is slow at theirs
+            where memory allows (`storage.computing_dtype`).
         device_map: "auto", or layers of the language model -> devices, where it does not fit on `device`; None = all of it there.
         quantization_config: one of transformers' (such as `BitsAndBytesConfig`), applied to the language model; None = none.
     """
@@ -47,8 +50,8 @@ class Runtime:
             present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         if device is not None and device not in present:
             raise ConfigError(f"device {device!r} is not available; this machine has: {', '.join(present)}")
-        if dtype is not None and dtype not in DTYPES:
-            raise ConfigError(f"unknown dtype {dtype!r}; {suggest(dtype, list(DTYPES))}")
+        if dtype is not None and dtype not in (offered := [*DTYPES, AS_STORED]):
+            raise ConfigError(f"unknown dtype {dtype!r}; {suggest(dtype, offered)}")
         return cls(device or present[0], dtype)
 
     @property
@@ -59,6 +62,12 @@ class Runtime:
 
     @property
     def torch_dtype(self) -> torch.dtype | None:
+        """The dtype that is asked for by name; None = it depends on the files."""
         import torch
 
-        return getattr(torch, self.dtype) if self.dtype else None
+        return getattr(torch, self.dtype) if self.dtype in DTYPES else None
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """As a user writes it: "float32" and so on."""
+    return str(dtype).removeprefix("torch.")

@@ -29,7 +29,7 @@ from saymask.models.base import Segmenter
 from saymask.models.checkpoints import load_model
 from saymask.models.parts.eager_attention import eager_attention
 from saymask.records import Rle, Video
-from saymask.runtime import Runtime
+from saymask.runtime import Runtime, dtype_name
 from saymask.session import CHUNK_FRAMES, VideoSession
 from saymask.video.reader import open_source
 
@@ -245,7 +245,7 @@ def _environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
         "system": platform.system(),
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu,
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": dtype_name(dtype),
     }
 
 

@@ -15,7 +15,7 @@ from saymask.cli.output import progress_bar, say, shown
 from saymask.cli.segment import DtypeOption, VisionTowerOption
 from saymask.errors import ConfigError
 from saymask.lookup import family_named
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime, dtype_name
 from saymask.storage.atomic import new_folder
 
 
@@ -40,7 +40,7 @@ def convert(
         from saymask.models.beginnings import begin_as
         from saymask.models.checkpoints import assemble, load_model, require_network, save_model
 
-        runtime = Runtime.choose("cpu", dtype)
+        runtime = Runtime.choose("cpu", dtype or AS_STORED)
         if mask_model is not None:
             if vision_tower is None:
                 raise ConfigError("--mask-model goes with --vision-tower: SRC is then a LLaVA folder, which has neither")
@@ -53,6 +53,6 @@ def convert(
         state = segmenter.model.state_dict()
     say(f"tensors     {len(state)}")
     say(f"parameters  {sum(tensor.numel() for tensor in state.values()):,}")
-    say(f"dtype       {str(segmenter.model.dtype).removeprefix('torch.')}")
+    say(f"dtype       {dtype_name(segmenter.model.dtype)}")
     say(f"size        {sum(file.stat().st_size for file in target.iterdir()) / 1e6:,.1f} MB")
     say(f"wrote {shown(target.absolute())}")

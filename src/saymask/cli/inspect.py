@@ -93,6 +93,8 @@ def _python() -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     import torch
 
+    from saymask.storage.computing_dtype import is_quick
+
     yield Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
     runtime = Runtime.choose()
     device = runtime.torch_device
@@ -100,7 +102,8 @@ def _torch() -> Iterator[Finding]:
     yield Finding("device", f"{runtime.device}{detail}")
     usable = [name for name in DTYPES if _multiplies(device, getattr(torch, name))]
     remedy = None if "float32" in usable else f"{runtime.device} cannot multiply matrices; use --device cpu"
-    yield Finding("dtypes", ", ".join(usable) or "none", remedy)
+    emulated = [name for name in usable if device.type == "cpu" and not is_quick(getattr(torch, name))]
+    yield Finding("dtypes", ", ".join(f"{name} (emulated, slow)" if name in emulated else name for name in usable) or "none", remedy)
 
 
 def _multiplies(device: torch.device, dtype: torch.dtype) -> bool:

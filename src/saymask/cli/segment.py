@@ -76,7 +76,9 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Any option of the model (docs/models.md); may be repeated."),
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the best one present if not given.")]
-DtypeOption = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the checkpoint's own if not given.")]
+DtypeOption = Annotated[
+    str | None, typer.Option(help="float32, bfloat16, float16, or checkpoint for that of the files; the fastest here if not given.")
+]
 
 VisionTowerOption = Annotated[
     Path | None,

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.evaluation.exam import Exam
 from saymask.evaluation.predictors import WITHOUT_MODEL, Predictor
 from saymask.records import Prediction, QueryResult, Video
+from saymask.runtime import dtype_name
 from saymask.samples import Expression, Sample
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Candidate:
         model: its name in reports.
         predictors: exam -> set of answers -> who gives them.
         tracker, answer, template, min_presence: of a model.
-        dtype: the precision a model computes in; None = that of its files.
+        dtype: the precision a model computes in; None = that of the files of a family without a network of ours.
         files: which decide what it predicts.
     """
 
@@ -74,7 +75,7 @@ def with_model(
     Args:
         segmenter, tracker: as for `VideoSession`.
         options: as for its `segment`; what is left out is the family's default.
-        dtype: of the `Runtime` that they were loaded with.
+        dtype: what the user asked for.
 
     Raises:
         ConfigError: an option that the family does not know.
@@ -96,6 +97,8 @@ def with_model(
         return answers
 
     files = (*weights, *(config for config in configs if config.exists()))
+    if segmenter.family.model:
+        dtype = dtype_name(cast(Any, segmenter).model.dtype)
     tracker_name = tracker.name if tracker else segmenter.family.default_tracker
     return Candidate("session", segmenter.name, predictors, tracker_name, asked.answer, asked.template, asked.min_presence, dtype, files)
 

@@ -75,8 +75,9 @@ def draw_mask(frame_HWC: np.ndarray, rle: Rle, colour: tuple[int, int, int], con
     x0, y0, x1, y1 = box
     mask_HW = rle.decode()[y0:y1, x0:x1]
     view_HWC = frame_HWC[y0:y1, x0:x1]
-    tinted = view_HWC[mask_HW] * (1 - opacity) + np.asarray(colour) * opacity
-    view_HWC[mask_HW] = tinted.round().astype(np.uint8)
+    for channel, goal in enumerate(colour):
+        tint = (np.arange(256) * (1 - opacity) + goal * opacity).round().astype(np.uint8)
+        np.copyto(view_HWC[..., channel], tint[view_HWC[..., channel]], where=mask_HW)
     view_HWC[mask_HW & ~_eroded(mask_HW, contour)] = colour
 
 

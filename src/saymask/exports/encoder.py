@@ -7,7 +7,8 @@ shown with shifted colours by browsers. 4:2:0 needs even sizes: an odd one gets 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from saymask.storage.atomic import new_file
 
 _TICKS_PER_SECOND = 360_000  # whole ticks for 24, 25, 30, 60 frames per second, their 1000/1001 variants, ms and 1/90000 s
 _BT709 = 1
+_X264 = {"crf": "20", "preset": "ultrafast"}
+"""A viewer waits for the file: a slower preset makes it half as large and takes three times as long."""
 _LARGE_PIXELS = 4096 * 4096
-_FEW_FRAMES_HELD = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
+_FEW_FRAMES_HELD = {"tune": "zerolatency", "threads": "1"}
 """Above that size: x264 otherwise holds a dozen frames to look ahead and one for each thread."""
 _LIMITED_RANGE = 1
 
@@ -65,7 +68,7 @@ def _encode(
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         container.metadata.update(tags)
         rate = Fraction(len(ticks) / duration).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "veryfast"})
+        stream = container.add_stream("libx264", rate=rate, options=_X264)
         stream.pix_fmt = "yuv420p"
         codec = stream.codec_context
         codec.time_base = Fraction(1, _TICKS_PER_SECOND)
@@ -78,7 +81,7 @@ def _encode(
                 packet.duration = shown_for[packet.pts]
                 container.mux(packet)
 
-        for pts, frame_HWC in zip(ticks, frames, strict=True):
+        for pts, frame_HWC in zip(ticks, _one_ahead(iter(frames)), strict=True):
             even_HWC = _even(frame_HWC)
             if not codec.is_open:
                 stream.height, stream.width = even_HWC.shape[:2]
@@ -90,6 +93,15 @@ def _encode(
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))
         mux(stream.encode())
+
+
+def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same frames; while one is encoded, the next is made in another thread."""
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, frames, None)
+        while (frame_HWC := coming.result()) is not None:
+            coming = maker.submit(next, frames, None)
+            yield frame_HWC
 
 
 def _even(frame_HWC: np.ndarray) -> np.ndarray:

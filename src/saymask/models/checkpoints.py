@@ -23,7 +23,8 @@ from saymask.models.family import Family
 from saymask.models.parts.auxiliary import AUX_PREFIX
 from saymask.models.parts.tokenizer import read_tokenizer
 from saymask.models.placement import language_quantisation, place
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime
+from saymask.storage.computing_dtype import computing_dtype
 from saymask.storage.hub import HUB_ID, fetch_config
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
@@ -38,7 +39,7 @@ def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_
     Args:
         name_or_path: a name of `saymask list`, a folder, a repository `owner/name`, or one of these and an adapter: "toy+path/to/adapter";
             of a family whose parts can be chosen, "<family>:PARTS".
-        runtime: device and dtype; without one the best device present and the checkpoint's own dtype.
+        runtime: device and dtype; without one the best device present and the fastest dtype that fits.
         vision_tower: for released weights, the folder of their CLIP tower if it is not beside them.
 
     Raises:
@@ -108,7 +109,8 @@ def load_adapted(base: str, adapter: Path, runtime: Runtime, vision_tower: Path 
             f"{adapter}: quantisation reads a merged model; write one with `saymask convert {base}+{adapter} DST`, then load DST"
         )
     # Weights that are spread over devices cannot be added to, so the whole is put together in main memory first.
-    merged = merge_adapter(require_network(load_model(base, Runtime("cpu", runtime.dtype), vision_tower), "an adapter belongs to"), adapter)
+    dtype = runtime.dtype or (None if runtime.device == "cpu" else AS_STORED)  # it is chosen for where the model is going to be
+    merged = merge_adapter(require_network(load_model(base, Runtime("cpu", dtype), vision_tower), "an adapter belongs to"), adapter)
     place(merged.model, runtime, merged.family.language_model)
     return merged
 
@@ -189,7 +191,7 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
         try:
             loaded: Any = family.load("model").from_pretrained(
                 folder,
-                dtype=runtime.torch_dtype or "auto",
+                dtype=computing_dtype(runtime, [folder / "model.safetensors"]),
                 output_loading_info=True,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,

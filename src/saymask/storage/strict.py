@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from saymask.errors import CheckpointError
 from saymask.runtime import Runtime
+from saymask.storage.computing_dtype import computing_dtype
 from saymask.storage.weight_files import read_json, require_plain_folder, require_sound, weight_files
 
 MAX_SHOWN = 20
@@ -39,7 +40,7 @@ def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str
     Args:
         model_class: of transformers; its configuration's `model_type` must be the folder's.
         folder: `config.json` and weights.
-        runtime: device and dtype; the checkpoint's own dtype if it names none.
+        runtime: device and dtype.
         remedy: what to do about another kind of model.
 
     Raises:
@@ -54,7 +55,7 @@ def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str
         try:
             model, info = model_class.from_pretrained(
                 folder,
-                dtype=runtime.torch_dtype or "auto",
+                dtype=computing_dtype(runtime, weight_files(folder)),
                 output_loading_info=True,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
 from saymask.errors import DataError
+from saymask.storage.computing_dtype import is_quick
 from saymask.training.config import TrainConfig
 from saymask.training.diagnosis import why_not_finite
 from saymask.training.feeding import MicroBatch, micro_batch
@@ -68,9 +69,15 @@ class Stepper:
         self.optimizer.step()
         return lr
 
+    def _autocasts(self, module: nn.Module) -> bool:
+        """As configured, but not where a processor emulates bf16 and nothing else needs it: the run would be several times slower."""
+        if not self.config.autocast or self.parallel.device.type != "cpu":
+            return self.config.autocast
+        return is_quick(torch.bfloat16) or any(parameter.dtype != torch.float32 for parameter in module.parameters())
+
     def _forward(self, module: nn.Module, one: MicroBatch) -> ModelOutput:
         one.seed(self.config.seed)
-        with torch.autocast(self.parallel.device.type, dtype=torch.bfloat16, enabled=self.config.autocast):
+        with torch.autocast(self.parallel.device.type, dtype=torch.bfloat16, enabled=self._autocasts(module)):
             return module(**one.to(self.parallel.device).inputs)
 
 

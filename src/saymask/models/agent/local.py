@@ -13,8 +13,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from saymask.errors import CheckpointError
 from saymask.models.agent.vision_model import MAX_ANSWER_TOKENS, Reply
 from saymask.runtime import Runtime
+from saymask.storage.computing_dtype import computing_dtype
 from saymask.storage.hub import find_folder
 from saymask.storage.strict import quiet_transformers, raise_unless_exact, reading_settings
+from saymask.storage.weight_files import weight_files
 
 
 class LocalModel:
@@ -56,7 +58,7 @@ def load_local(name: str, runtime: Runtime) -> LocalModel:
         try:
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 folder,
-                dtype=runtime.torch_dtype or "auto",
+                dtype=computing_dtype(runtime, weight_files(folder)),
                 output_loading_info=True,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,

@@ -17,6 +17,7 @@ from saymask.models.base import TOWER_OPTION
 from saymask.models.lisa.names import TOWER_PREFIX, our_name, released_name
 from saymask.models.parts.reasoning import ReasoningModel
 from saymask.runtime import Runtime
+from saymask.storage.computing_dtype import computing_dtype
 from saymask.storage.strict import raise_unless_exact
 from saymask.storage.weight_files import read_shapes, read_tensors
 
@@ -49,7 +50,7 @@ def fill(model: ReasoningModel, files: Mapping[Path, str], runtime: Runtime, sou
     Args:
         model: built without memory.
         files: each file with what a released name has in front of the file's own names.
-        runtime: device and dtype; without a dtype bf16.
+        runtime: device and dtype; such models were trained in bf16.
         source: what was given, for messages.
 
     Raises:
@@ -69,7 +70,7 @@ def fill(model: ReasoningModel, files: Mapping[Path, str], runtime: Runtime, sou
                 found[released] = shape
     mismatched = [(released, shape, wanted[released]) for released, shape in found.items() if shape != wanted[released]]
     raise_unless_exact(source, wanted.keys() - found.keys(), unexpected, mismatched)
-    dtype = runtime.torch_dtype or torch.bfloat16
+    dtype = computing_dtype(runtime, files, torch.bfloat16)
     device = runtime.torch_device if runtime.device_map is None else "cpu"
     for file, prefix in files.items():
         tensors = {

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from saymask.errors import CheckpointError
 from saymask.runtime import Runtime
+from saymask.storage.computing_dtype import computing_dtype
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import raise_unless_exact
 from saymask.storage.weight_files import read_json, read_tensors, weight_files
@@ -31,23 +32,24 @@ def load_xmem(path: Path | str, runtime: Runtime) -> XMemNetwork:
 
     Args:
         path: a folder that `save_xmem` wrote, or a published file.
-        runtime: device and dtype; without a dtype the file's own.
+        runtime: device and dtype.
 
     Raises:
         CheckpointError: nothing is there, it holds something else, or tensors are missing, unexpected or of the wrong shape.
     """
     path = Path(path)
     if path.is_dir():
-        values = read_json(path / "config.json")
-        tensors = {name: tensor for file in weight_files(path) for name, tensor in read_tensors(file)}
+        values, files = read_json(path / "config.json"), weight_files(path)
+        tensors = {name: tensor for file in files for name, tensor in read_tensors(file)}
         network = _build(path / "config.json", values)
     elif path.is_file():
+        files = [path]
         tensors = _with_others_channel(dict(read_tensors(path)))
         network = _build(path, _published_config(path, tensors))
     else:
         raise CheckpointError(f"{path}: no such file or folder; give a folder with config.json and model.safetensors, or XMem.pth")
     _fill(network, tensors, path)
-    return network.to(runtime.torch_device, runtime.torch_dtype).eval()  # pyright: ignore[reportArgumentType]
+    return network.to(runtime.torch_device, computing_dtype(runtime, files)).eval()  # pyright: ignore[reportArgumentType]
 
 
 def save_xmem(network: XMemNetwork, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:

@@ -1,0 +1,71 @@
+"""In which dtype weights compute that are stored in one: the fastest on this processor that fits into memory.
+
+Most processors multiply matrices of 16-bit numbers several times slower than those of float32, because they emulate them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import psutil
+import torch
+
+from saymask.runtime import AS_STORED, Runtime, dtype_name
+from saymask.storage.weight_files import mapped_tensors
+
+log = logging.getLogger(__name__)
+
+_SIDE = 256  # a product of such matrices takes about a millisecond
+_TRIES = 5
+
+
+def computing_dtype(runtime: Runtime, files: Iterable[Path], published: torch.dtype | None = None) -> torch.dtype:
+    """The dtype to load weights in.
+
+    Args:
+        runtime: a dtype that it names is taken as it is; "checkpoint" is that of the files; None = the fastest that fits, and a line on
+            the log says so where that is too large.
+        files: the weights.
+        published: what counts as theirs, where a model was trained in another dtype than its files have; None = what most values have.
+
+    Raises:
+        CheckpointError: a file cannot be read as weights.
+    """
+    if runtime.torch_dtype:
+        return runtime.torch_dtype
+    num_values = Counter[torch.dtype]()
+    for file in files:
+        for _, tensor in mapped_tensors(file):
+            if tensor.is_floating_point():
+                num_values[tensor.dtype] += tensor.numel()
+    stored = published or (num_values.most_common(1)[0][0] if num_values else torch.float32)
+    if runtime.dtype == AS_STORED or runtime.torch_device.type != "cpu" or is_quick(stored):
+        return stored
+    needed, free = 4 * num_values.total(), psutil.virtual_memory().available
+    if needed > free:
+        log.warning(
+            f"computing in {dtype_name(stored)}, which this processor emulates slowly: float32 would need {needed / 2**30:.1f} GiB, and "
+            f"{free / 2**30:.1f} GiB are free"
+        )
+        return stored
+    return torch.float32
+
+
+@cache
+def is_quick(dtype: torch.dtype) -> bool:
+    """Whether this processor multiplies matrices of a dtype at least as fast as those of float32: measured once, in a few milliseconds."""
+    if dtype == torch.float32:
+        return True
+    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], dtype: []}
+    squares = {each: torch.ones(_SIDE, _SIDE, dtype=each) for each in seconds}
+    for _ in range(_TRIES):
+        for each, square in squares.items():
+            start = time.perf_counter()
+            torch.mm(square, square)
+            seconds[each].append(time.perf_counter() - start)
+    return min(seconds[dtype]) <= min(seconds[torch.float32])
