@@ -63,6 +63,7 @@ RECIPES: dict[str, str] = {
     "visa_toy_comparison": "saymask.recipes.visa:visa_toy_comparison",
     "villa": "saymask.recipes.villa:villa",
     "villa_toy": "saymask.recipes.villa:villa_toy",
+    "villa_toy_more": "saymask.recipes.villa:villa_toy_more",
     "villa_toy_plain": "saymask.recipes.villa:villa_toy_plain",
     "videolisa_toy_multi": "saymask.recipes.villa:videolisa_toy_multi",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",

@@ -59,6 +59,25 @@ def villa_toy() -> QuestionsConfig:
     )
 
 
+def villa_toy_more() -> QuestionsConfig:
+    """The bundled ViLLa model's second stage: a finished `villa_toy` goes on in smaller steps, with more weight on naming the right things.
+
+    Command: `saymask train villa_toy_more init_from=runs/villa-toy/model -o runs/villa-toy-more`.
+    """
+    mix = {**MULTI_MIX, "pair": 4, "meeting": 1, "absent": 2, "attribute": 2, "spatial": 0.7, "motion": 0.7}
+    return villa_toy().model_copy(
+        update={
+            "init_from": "runs/villa-toy/model",
+            "model": {**VILLA_TOY_MODEL, "lm_loss_weight": 2.0},
+            "data": ToyDataConfig(phases=(Phase(until=1, mix=mix),)),
+            "optim": OptimConfig(lr=1e-3, warmup_steps=50),
+            "seed": 1,
+            "steps": 1400,
+            "batch_size": 8,
+        }
+    )
+
+
 def villa_toy_plain() -> QuestionsConfig:
     """What `villa_toy` is compared with: the same samples without key segments, context synthesizer and temporal synchronizer.
 
