@@ -39,7 +39,7 @@ def visa_toy() -> QuestionsConfig:
         data=ToyDataConfig(phases=(Phase(until=1, mix=_MIX),)),
         init_from="toy",
         optim=OptimConfig(lr=1e-3, warmup_steps=30),
-        steps=1500,
+        steps=700,
         batch_size=16,
         autocast=False,
         processor={"refusal_share": 1.0, "percentage_share": 0.5},
