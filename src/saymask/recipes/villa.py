@@ -72,7 +72,7 @@ def villa_toy_more() -> QuestionsConfig:
             "data": ToyDataConfig(phases=(Phase(until=1, mix=mix),)),
             "optim": OptimConfig(lr=1e-3, warmup_steps=50),
             "seed": 1,
-            "steps": 3400,
+            "steps": 1400,
             "batch_size": 8,
         }
     )
