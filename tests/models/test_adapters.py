@@ -11,7 +11,7 @@ from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.models.adapters import AdapterConfig, LoraConfig, add_adapter, save_adapter, weights_digest
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.videolisa import FAMILY
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime
 
 CPU = Runtime("cpu", "float32")
 PARTS = ("lora", "prompt_projector", "mask_decoder")
@@ -157,7 +157,7 @@ def test_an_adapter_upon_an_adapter(base, tmp_path):
 def test_the_dtype_is_the_bases_or_the_one_asked_for(segmenter, tmp_path):
     save_model(segmenter.model, segmenter.processor, tmp_path / "base")
     adapt(tmp_path / "base", tmp_path / "adapter")
-    assert load_model(f"{tmp_path / 'base'}+{tmp_path / 'adapter'}", Runtime("cpu")).model.dtype == torch.bfloat16
+    assert load_model(f"{tmp_path / 'base'}+{tmp_path / 'adapter'}", Runtime("cpu", AS_STORED)).model.dtype == torch.bfloat16
 
 
 def test_layers_of_a_merged_model_may_go_to_the_disk(base, tmp_path):

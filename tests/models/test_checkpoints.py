@@ -10,7 +10,7 @@ from saymask.errors import CheckpointError, UnknownName
 from saymask.models.checkpoints import load_model, save_model
 from saymask.models.videolisa.model import VideoLisaConfig, VideoLisaModel
 from saymask.models.videolisa.processor import VideoLisaProcessor
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime
 
 CPU = Runtime("cpu", "float32")
 
@@ -38,7 +38,7 @@ def test_round_trip(segmenter, saved):
 
 def test_default_dtype_is_the_checkpoints(segmenter, tmp_path):
     save_model(segmenter.model, segmenter.processor, tmp_path / "m")
-    assert load_model(tmp_path / "m", Runtime("cpu")).model.dtype == torch.bfloat16
+    assert load_model(tmp_path / "m", Runtime("cpu", AS_STORED)).model.dtype == torch.bfloat16
     assert load_model(tmp_path / "m", CPU).model.dtype == torch.float32
 
 

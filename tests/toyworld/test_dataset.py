@@ -404,7 +404,8 @@ def test_splits_share_no_scene():
         (lambda: load_toyworld(None, "valid"), "toyworld has no split 'valid'; use one of: train, val, test, test-novel"),
         (
             lambda: draw_scenes(0, 0, 0, 1, {"colour": 1.0}),
-            "toyworld has no family 'colour'; use: attribute, spatial, motion, event, compare, knowledge, plural, absent",
+            "toyworld has no family 'colour'; use: attribute, spatial, motion, event, compare, knowledge, plural, absent, pair, crossing, "
+            "meeting",
         ),
         (lambda: draw_scenes(0, 0, 0, 1, {"event": 0.0}), "family weights must be 0 or more and not all 0, got {'event': 0.0}"),
         (lambda: draw_scenes(0, 0, 0, 1, {}), "family weights must be 0 or more and not all 0, got {}"),

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from saymask.metrics.region_contour import region_similarity
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime
 from saymask.toyworld.dataset import Thing, load_toyworld, to_samples
 from saymask.trackers.loading import load_tracker
 from saymask.trackers.xmem.tracker import TOY_WEIGHTS
 from saymask.trackers.xmem.weights import load_xmem
 
-CPU = Runtime("cpu")
+CPU = Runtime("cpu", AS_STORED)
 
 
 @pytest.fixture(scope="module")

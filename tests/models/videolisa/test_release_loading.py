@@ -21,7 +21,7 @@ from saymask.models.parts.visual import sparse_dense_tokens
 from saymask.models.videolisa import prompts
 from saymask.models.videolisa.release_download import VideoLisaRelease, load_hub, load_videolisa_3_8b
 from saymask.models.videolisa.release_loading import load_release, load_tokenizer
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime
 from saymask.storage import hub
 from saymask.storage.weight_files import read_json, weight_files
 from saymask.video.transforms import Geometry
@@ -53,9 +53,9 @@ def test_both_formats_give_the_same_model_and_every_tensor_is_the_files(release,
     folder, tower = release
     written = {name: tensor for file in weight_files(folder) for name, tensor in torch.load(file, weights_only=True).items()}
     assert len(weight_files(folder)) > 2
-    model = load_release(folder, Runtime("cpu"), "fake").model
+    model = load_release(folder, Runtime("cpu", AS_STORED), "fake").model
     assert {tensor.dtype for tensor in model.state_dict().values()} == {torch.bfloat16}
-    other = load_release(*write(tmp_path / "other", "safetensors")[:1], Runtime("cpu"), "fake", tower).model
+    other = load_release(*write(tmp_path / "other", "safetensors")[:1], Runtime("cpu", AS_STORED), "fake", tower).model
     assert all(torch.equal(tensor, other.state_dict()[key]) for key, tensor in model.state_dict().items())
     assert torch.equal(model.language_model.lm_head.weight, written["lm_head.weight"])
     neck = written["model.visual_model.image_encoder.neck.2.weight"]
@@ -65,7 +65,7 @@ def test_both_formats_give_the_same_model_and_every_tensor_is_the_files(release,
 
 def test_the_dtype_is_bf16_whatever_the_files_hold_unless_asked(tmp_path):
     folder, _ = write(tmp_path, make=lambda name, shape: torch.full(shape, 0.1))
-    state = load_release(folder, Runtime("cpu"), "fake").model.state_dict()
+    state = load_release(folder, Runtime("cpu", AS_STORED), "fake").model.state_dict()
     assert {tensor.dtype for tensor in state.values()} == {torch.bfloat16}
     assert load_release(folder, CPU, "fake").model.mask_head.sam.shared_image_embedding.positional_embedding[0, 0].item() == np.float32(0.1)
 
@@ -183,9 +183,9 @@ def test_our_layout_is_no_release(release, segmenter, tmp_path):
 
 def test_load_model_knows_the_layout(release):
     folder, tower = release
-    assert load_model(folder, Runtime("cpu")).model.dtype == torch.bfloat16
+    assert load_model(folder, Runtime("cpu", AS_STORED)).model.dtype == torch.bfloat16
     elsewhere = tower.rename(tower.with_name("elsewhere"))
-    assert load_model(str(folder), Runtime("cpu"), str(elsewhere)).name == "model"
+    assert load_model(str(folder), Runtime("cpu", AS_STORED), str(elsewhere)).name == "model"
 
 
 def test_load_model_asks_the_hub_for_what_looks_like_a_repository_and_its_config_for_the_family(monkeypatch, tmp_path):
@@ -321,9 +321,9 @@ def test_a_tokenizer_longer_than_the_embeddings(release):
 @pytest.mark.parametrize("legacy", [False, True], ids=["one space in front", "every space"])
 def test_our_layout_keeps_weights_and_ids(release, tmp_path, legacy):
     FAKE.write_tokenizer(release[0], FAKE.TINY_CONFIG["vocab_size"], legacy)
-    first = load_release(release[0], Runtime("cpu"), "fake")
+    first = load_release(release[0], Runtime("cpu", AS_STORED), "fake")
     save_model(first.model, first.processor, tmp_path / "ours", torch.bfloat16)
-    second = load_model(tmp_path / "ours", Runtime("cpu"))
+    second = load_model(tmp_path / "ours", Runtime("cpu", AS_STORED))
     assert all(torch.equal(tensor, second.model.state_dict()[key]) for key, tensor in first.model.state_dict().items())
     queries = ["red fish", "a  key?", " [SEG]   <|end|>\n"]
     assert second.processor.to_inputs(queries).tolist() == first.processor.to_inputs(queries).tolist()
@@ -393,9 +393,9 @@ LOAD_AND_MEASURE = """
 import resource, sys, time
 from pathlib import Path
 from saymask.models.videolisa.release_loading import load_release
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime
 start = time.monotonic()
-model = load_release(Path(sys.argv[1]), Runtime("cpu"), "fake").model
+model = load_release(Path(sys.argv[1]), Runtime("cpu", AS_STORED), "fake").model
 size = sum(tensor.clone().nbytes for tensor in model.state_dict().values())  # the clones touch every page
 print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, time.monotonic() - start)
 """

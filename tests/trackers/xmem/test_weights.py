@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from saymask.errors import CheckpointError
-from saymask.runtime import Runtime
+from saymask.runtime import AS_STORED, Runtime
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.network import XMemNetwork
 from saymask.trackers.xmem.weights import load_xmem, save_xmem
@@ -59,7 +59,7 @@ def test_weights_are_saved_in_bf16_but_for_counters(tmp_path: Path):
     saved = load_file(tmp_path / "tracker" / "model.safetensors")
     for name, tensor in network.state_dict().items():
         assert torch.equal(saved[name], tensor.bfloat16() if tensor.is_floating_point() else tensor), name
-    assert load_xmem(tmp_path / "tracker", CPU).dtype == torch.bfloat16
+    assert load_xmem(tmp_path / "tracker", Runtime("cpu", AS_STORED)).dtype == torch.bfloat16
     assert load_xmem(tmp_path / "tracker", Runtime("cpu", "float32")).dtype == torch.float32
 
 

@@ -104,7 +104,7 @@ def test_the_papers_recipe_has_the_papers_numbers():
     config = visa_7b()
     assert config.batch_size * config.micro_batches == 128
     assert (config.steps, config.data.expressions, config.gradient_checkpointing) == (15000, 3, True)
-    assert config.processor == {"context_range": (8, 12), "foreign_share": 0.05, "refusal_share": 0.0}
+    assert config.processor == {"context_range": [8, 12], "foreign_share": 0.05, "refusal_share": 0.0}
     optim = config.optim
     assert (optim.lr, optim.betas, optim.weight_decay, optim.clip_norm) == (3e-4, (0.9, 0.95), 0, 1.0)
     assert (optim.schedule, optim.warmup_steps, optim.final_lr_share) == ("linear", 100, 0)
