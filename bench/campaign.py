@@ -19,8 +19,8 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "fuzz"), str(TESTS / "support")]
 
-from reading import MAX_BYTES, OUTCOMES, SECONDS, Reader
-from seeds import KINDS, make_seed
+from reading import MAX_BYTES, OUTCOMES, SECONDS, Reader  # noqa: E402 (found by the line above)
+from seeds import KINDS, make_seed  # noqa: E402
 
 PROGRESS_EVERY = 100
 

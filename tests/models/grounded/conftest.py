@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
+
 def _dino_config(config_class):
     swin = {
         "model_type": "swin",
