@@ -6,6 +6,7 @@ number, or that was relabelled as an integer, would give wrong masks without a w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _MAX_SETTINGS_DEPTH = 32
 _MAX_SETTINGS_BYTES = 2**26  # the index of a model in hundreds of shards has a few megabytes
 _WHOLE_NUMBERS = ("position_ids", "num_batches_tracked")  # the buffers that hold integers; every weight is a floating-point number
+_NAME = re.compile(r"\w[\w.-]{0,200}")
 _ADAPTER_FILE = "adapter_config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -54,8 +56,8 @@ def _shards(index: Path) -> list[str]:
     if not isinstance(names, dict) or not names:
         raise CheckpointError(f"{index}: 'weight_map' is {str(names)[:40]}, expected the file of every tensor; fetch it again")
     for tensor, name in names.items():
-        if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-            raise CheckpointError(f"{index}: the file of {tensor} is {name!r}, which is no file in this folder; fetch it again")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise CheckpointError(f"{index}: the file of {tensor} is {str(name)[:60]!r}, which is no file in this folder; fetch it again")
     return sorted(set(names.values()))
 
 
