@@ -1,10 +1,10 @@
-"""Damaged, hostile and odd inputs, many of them: every one must end in a result or in one line that names the file.
+"""Damaged, hostile and odd inputs, many of them: every one must end in a result or in one line that names the input.
 
-    python bench/campaign.py --inputs 2000 [--seed 0]
+    python bench/campaign.py --inputs 2000 [--seed 0] [--kind model]
 
-Seeds (videos, images, a folder of own data, a model folder) are made here; each input is one of them with a few changes that the seed and
-the input's number decide. A worker process with limits of time and memory reads them. Prints the counts and the first failures; the exit
-code is 1 if there is any.
+Sound inputs (videos, images, folders of frames, own data, model folders) are made here; each input is a copy of one with a few changes that
+the seed and the input's number decide. A long-lived process reads them within limits of time and memory. Prints a line while it goes on, a
+table of outcomes by kind, and every failure; the exit code is 1 if there is any.
 """
 
 from __future__ import annotations
@@ -12,37 +12,49 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fuzz"))
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS / "fuzz"), str(TESTS / "support")]
 
-from mutations import KINDS, make_seeds
-from reading import Readers
+from reading import MAX_BYTES, OUTCOMES, SECONDS, Reader  # noqa: E402 (found by the line above)
+from seeds import KINDS, make_seed  # noqa: E402
+
+PROGRESS_EVERY = 100
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=2000)
+    parser.add_argument("--inputs", type=int, default=2000, help="in all, the same number of each kind")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only this one; may be given several times")
     args = parser.parse_args()
-    count: Counter[str] = Counter()
-    failures: list[str] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        seeds = make_seeds(Path(scratch) / "seeds")
-        with Readers(Path(scratch) / "work") as readers:
-            for number in range(args.inputs):
-                kind = KINDS[number % len(KINDS)]
-                outcome = readers.read(seeds[kind], kind, args.seed, number)
-                count[outcome.kind] += 1
+    kinds = args.kind or KINDS
+    counts = {kind: Counter[str]() for kind in kinds}
+    num_failures, done, start = 0, 0, time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch, Reader(Path(scratch) / "work") as reader:
+        for place, kind in enumerate(kinds):
+            seed_path = make_seed(kind, Path(scratch) / "seeds")
+            if (sound := reader.read(seed_path, kind, args.seed, None)).name != "used":
+                sys.exit(f"the unchanged {kind} is {sound.name}: {sound.detail}")
+            for number in range(args.inputs * place // len(kinds), args.inputs * (place + 1) // len(kinds)):
+                outcome = reader.read(seed_path, kind, args.seed, number)
+                counts[kind][outcome.name] += 1
                 if outcome.is_failure:
-                    failures.append(f"input {number} ({kind}): {outcome.kind}: {outcome.detail}")
-            peak = readers.peak_bytes
-    print(f"inputs {args.inputs} · seed {args.seed} · peak memory of a reader {peak / 2**20:.0f} MiB")
-    for name in ("read", "refused", "traceback", "hang", "over memory", "silent"):
-        print(f"  {name:12} {count[name]}")
-    print("\n".join(failures[:40]))
-    sys.exit(bool(failures))
+                    num_failures += 1
+                    print(f"FAILURE input {number} ({kind}): {outcome.name}: {outcome.detail}", flush=True)
+                done += 1
+                if done % PROGRESS_EVERY == 0:
+                    print(f"{done} of {args.inputs} · {time.monotonic() - start:.0f} s · {num_failures} failures", flush=True)
+        peak = reader.peak_bytes
+    print(f"\nlimits {SECONDS} s and {MAX_BYTES / 2**30:.0f} GiB each · largest process {peak / 2**20:.0f} MiB · seed {args.seed}\n")
+    print("| kind | " + " | ".join(OUTCOMES) + " |")
+    print("|---" * (len(OUTCOMES) + 1) + "|")
+    for name, count in (*counts.items(), ("all", sum(counts.values(), Counter[str]()))):
+        print(f"| {name} | " + " | ".join(str(count[outcome]) for outcome in OUTCOMES) + " |")
+    sys.exit(bool(num_failures))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from saymask.errors import ConfigError
 from saymask.lookup import suggest
 
+_MAX_BYTES = 2**24
+
 
 class Config(BaseModel):
     """Base of every configuration: immutable, and an unknown key is an error, never ignored."""
@@ -44,7 +46,14 @@ class Config(BaseModel):
         Raises:
             ConfigError: the file cannot be parsed, or holds something else than this configuration.
         """
-        values = _read_yaml(Path(path).read_text(encoding="utf-8"), str(path))
+        path = Path(path)
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{path}: no regular file of at most {_MAX_BYTES:,} bytes; give a configuration in JSON or YAML")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: not a text in UTF-8; give a configuration in JSON or YAML") from None
+        values = _read_yaml(text, str(path))
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
         return cls.parse(values, str(path))
@@ -77,8 +86,8 @@ class Config(BaseModel):
 def _read_yaml(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "not readable"
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: more digits than Python reads
+        problem = getattr(error, "problem", None) or str(error).partition(";")[0] or "not readable"
         raise ConfigError(f"{source}: not valid YAML or JSON ({problem})") from None
 
 

@@ -1,50 +1,28 @@
-"""Seeds made here, and what is done to a copy of them; a seed and a number decide everything."""
+"""What is done to a copy of a sound input; a seed and a number decide everything."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
-from PIL import Image
-
-from saymask.models.checkpoints import bundled_folder
-
-KINDS = ("mp4", "mkv", "gif", "avi", "frames", "png", "own", "model")
-_SIZE = (48, 64)
-_VALUES = (None, -1, 0, 2**31, 2**63, 1e308, float("nan"), "", "x" * 300, "\ud800", [], {}, True, "../../etc/passwd", "9" * 5000)
+_LONG_NUMBER = "a number of 5,000 digits"
+"""Stands for digits that `json.dumps` would not write."""
+_VALUES = (
+    *(None, True, -1, 0, 1, 3, 0.5, 2**16, 2**31, 2**63, 1e308, float("nan"), float("inf"), _LONG_NUMBER),
+    *("", "x", "x" * 300, "\ud800", "../../etc/passwd", "9" * 5000, [], {}, [1], {"a": 1}),
+)
 
 
-def make_seeds(folder: Path) -> dict[str, Path]:
-    """One sound input of each kind."""
-    folder.mkdir(parents=True)
-    seeds = {kind: folder / f"clip.{kind}" for kind in KINDS}
-    for kind, codec, pix_fmt in (
-        ("mp4", "libx264", "yuv420p"),
-        ("mkv", "libx264", "yuv420p"),
-        ("gif", "gif", "rgb8"),
-        ("avi", "mpeg4", "yuv420p"),
-    ):
-        _encode(seeds[kind], codec, pix_fmt)
-    Image.fromarray(_frame(0)).save(seeds["png"])
-    seeds["frames"].mkdir()
-    for number in range(4):
-        Image.fromarray(_frame(number)).save(seeds["frames"] / f"{number:05d}.png")
-    _own_data(seeds["own"], seeds["frames"])
-    shutil.copytree(bundled_folder("toy"), seeds["model"])
-    return seeds
-
-
-def mutate(path: Path, kind: str, seed: int, number: int) -> None:
-    """Change a copy of a seed in place."""
+def mutate(path: Path, seed: int, number: int) -> None:
+    """Change a file, or one or two files of a folder, in place."""
     rng = random.Random(f"{seed} {number}")
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     for file in rng.sample(files, min(len(files), rng.choice((1, 1, 2)))):
-        if file.suffix == ".json" and rng.random() < 0.7:
+        if file.suffix == ".json" and rng.random() < 0.8:
             _change_json(file, rng)
         elif path.is_dir() and rng.random() < 0.15:
             _replace_entry(file, rng)
@@ -74,7 +52,7 @@ def _change_bytes(file: Path, rng: random.Random) -> None:
 
 
 def _change_json(file: Path, rng: random.Random) -> None:
-    """Replace or remove one value, or nest it deep."""
+    """Replace or remove one value, or nest deep; long vocabularies are seldom chosen."""
     content = json.loads(file.read_text(encoding="utf-8"))
     places = list(_places(content))
     if not places or rng.random() < 0.05:
@@ -85,21 +63,20 @@ def _change_json(file: Path, rng: random.Random) -> None:
         del holder[key]
     else:
         holder[key] = rng.choice(_VALUES)
-    file.write_text(json.dumps(content), encoding="utf-8")
+    file.write_text(json.dumps(content).replace(f'"{_LONG_NUMBER}"', "9" * 5000), encoding="utf-8")
 
 
-def _places(value: Any) -> Any:
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every value in a JSON content, as what holds it and its key; of long lists and objects the first few."""
     if isinstance(value, dict | list):
-        for key in value if isinstance(value, dict) else range(len(value)):
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        for key in keys if len(keys) <= 100 else keys[:4]:
             yield value, key
-            if not (isinstance(value[key], list) and len(value[key]) > 1000):
-                yield from _places(value[key])
+            yield from _places(value[key])
 
 
 def _replace_entry(file: Path, rng: random.Random) -> None:
     """Something else under the file's name: nothing, a folder, a pipe, a loop, or another name."""
-    import os
-
     way = rng.choice(("gone", "folder", "pipe", "loop", "renamed"))
     content = file.read_bytes()
     file.unlink()
@@ -111,29 +88,3 @@ def _replace_entry(file: Path, rng: random.Random) -> None:
         file.symlink_to(file.name)
     elif way == "renamed":
         file.with_name("renamed" + rng.choice((".dat", ".JPG", "\u7ea2"))).write_bytes(content)
-
-
-def _frame(number: int) -> np.ndarray:
-    frame_HWC = np.full((*_SIZE, 3), 90, dtype=np.uint8)
-    frame_HWC[10:20, 4 * number : 4 * number + 10] = (200, 30, 30)
-    return frame_HWC
-
-
-def _encode(path: Path, codec: str, pix_fmt: str) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width, stream.pix_fmt = (*_SIZE, pix_fmt)
-        for number in range(12):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(_frame(number), format="rgb24")))
-        container.mux(stream.encode())
-
-
-def _own_data(root: Path, frames: Path) -> None:
-    (root / "masks").mkdir(parents=True)
-    shutil.copytree(frames, root / "videos/clip")
-    images = [{"id": i, "file_name": f"{i:05d}.png", "height": _SIZE[0], "width": _SIZE[1]} for i in range(4)]
-    outline = [[4, 10, 14, 10, 14, 20, 4, 20]]
-    annotations = [{"id": i + 1, "image_id": i, "track_id": 1, "category_id": 1, "segmentation": outline} for i in range(4)]
-    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "box"}]}
-    (root / "masks/clip.json").write_text(json.dumps(content), encoding="utf-8")
-    (root / "sentences.csv").write_text("video,objects,sentence\nclip,box,the red box\n", encoding="utf-8")

@@ -114,7 +114,7 @@ def test_pipes_and_loops_are_not_opened(saved, name, make):
         load_model(saved, CPU)
 
 
-@pytest.mark.parametrize("files", [["a"], {}, {"x": 7}, {"x": "../secret"}, {"x": ""}])
+@pytest.mark.parametrize("files", [["a"], {}, {"x": 7}, {"x": "../secret"}, {"x": ""}, {"x": "x" * 300}, {"x": "\ud800"}])
 def test_an_index_names_files_beside_it(tmp_path, files):
     from saymask.storage.weight_files import weight_files
 

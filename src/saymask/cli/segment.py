@@ -163,6 +163,8 @@ def segment(
                     prediction = ask(session, queries, options)
                 written = _save(prediction, only_folder or (out or OUT) / name, names)
             entry["folder"] = shown(written[0].parent)
+            if len(paths) > 1:
+                say(f"{path}:")
             report(prediction, written)
         except Exception as error:
             if len(paths) == 1:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from saymask.errors import DataError
 from saymask.records import Video
+from saymask.storage.image_files import opened_image
 
 
 def read_label_map(path: Path, video: Video) -> np.ndarray:
@@ -54,17 +55,14 @@ def read_pixels(path: Path, video: Video, remedies: Remedies = _OF_A_RELEASE) ->
         DataError: it is damaged, or of another size than the video's frames.
     """
     try:
-        if not path.is_file():
-            raise OSError("not a regular file")
-        with Image.open(path, formats=["PNG"]) as image:
-            pixels = np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "PA") else image)
+        with opened_image(path, ("PNG",)) as image:
+            if image.size != (video.width, video.height):
+                raise DataError(
+                    f"{path}: the mask is {image.width}x{image.height}, but the frames of {video.name} are {video.width}x{video.height}; "
+                    f"{remedies.misfit}"
+                )
+            return np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "PA") else image)
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: the mask is far larger than any frame ({error}); replace it with a mask of its frame's size") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: the mask is damaged or cut off ({error}); {remedies.damaged}") from None
-    if pixels.shape[:2] != (video.height, video.width):
-        raise DataError(
-            f"{path}: the mask is {pixels.shape[1]}x{pixels.shape[0]}, but the frames of {video.name} are {video.width}x{video.height}; "
-            f"{remedies.misfit}"
-        )
-    return pixels

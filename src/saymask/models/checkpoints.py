@@ -12,25 +12,22 @@ from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from safetensors import SafetensorError
 
 from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import families, resolve, suggest, table
 from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
 from saymask.models.base import TOWER_OPTION, Release, Segmenter
-from saymask.models.config_values import require_fitting_config
 from saymask.models.family import Family
 from saymask.models.parts.auxiliary import AUX_PREFIX
 from saymask.models.parts.tokenizer import read_tokenizer
 from saymask.models.placement import language_quantisation, place
 from saymask.runtime import AS_STORED, Runtime
 from saymask.storage.computing_dtype import computing_dtype
+from saymask.storage.config_values import building_from, require_declared_types, require_fitting_model, require_plausible_sizes
 from saymask.storage.hub import HUB_ID, fetch_config
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
 from saymask.storage.weight_files import read_json, read_shapes, require_plain_folder, require_sound
-
-COPY_AGAIN = "copy the model folder again"
 
 
 def load_model(name_or_path: str | Path, runtime: Runtime | None = None, vision_tower: str | Path | None = None) -> Segmenter:
@@ -180,39 +177,36 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
             raise CheckpointError(f"{folder}: no {file}; a model folder holds config.json, model.safetensors and a tokenizer")
     values = read_json(folder / "config.json")
     family = _family_of(values.get("model_type"), f"{folder}/config.json")
-    require_fitting_config(folder, values, family.load("model"))
-    require_sound([folder / "model.safetensors"])
+    source, weights = folder / "config.json", folder / "model.safetensors"
+    model_class: Any = family.load("model")
+    shapes = read_shapes(weights)
+    require_plausible_sizes(source, values, shapes)
+    require_declared_types(source, values, model_class.config_class)
+    require_fitting_model(source, lambda: model_class(model_class.config_class.from_dict(values)), shapes)
+    require_sound([weights])
     tokenizer = read_tokenizer(folder)
     quantisation: dict[str, Any] = {}
     if runtime.quantization_config is not None:
-        parts = {name.split(".")[0] for name in read_shapes(folder / "model.safetensors")}
-        quantisation = language_quantisation(runtime, family.language_model, parts)
-    with quiet_transformers():
+        quantisation = language_quantisation(runtime, family.language_model, {name.split(".")[0] for name in shapes})
+    with building_from(source):
         try:
-            loaded: Any = family.load("model").from_pretrained(
+            model, info = model_class.from_pretrained(
                 folder,
-                dtype=computing_dtype(runtime, [folder / "model.safetensors"]),
+                dtype=computing_dtype(runtime, [weights]),
                 output_loading_info=True,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 trust_remote_code=False,
                 **quantisation,
             )
-        except SafetensorError as error:
-            raise CheckpointError(f"{folder}/model.safetensors: damaged or cut off ({error}); {COPY_AGAIN}") from None
         except ImportError as error:
             raise ConfigError(f"the quantisation's library cannot be imported ({error}); pip install 'saymask[quant]'") from None
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{folder}/config.json: no model can be built from it ({error}); {COPY_AGAIN}") from None
-    model, info = loaded
     raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    try:
+    with building_from(source):
         processor = family.load("processor")(tokenizer, model.config)
-    except ValueError as error:
-        raise CheckpointError(f"{folder}: {error}; {COPY_AGAIN}") from None
     if not quantisation:  # which has placed it already
         model = place(model, runtime, family.language_model)
-    return family.load("segmenter")(model, processor, name, [folder / "model.safetensors"])
+    return family.load("segmenter")(model, processor, name, [weights])
 
 
 def _family_of(model_type: Any, source: str) -> Family:

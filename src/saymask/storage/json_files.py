@@ -31,29 +31,33 @@ def read_json(path: Path, error: type[SaymaskError], remedy: str, *, fallback_en
         error: there is no such file, it is too large, it is not JSON, or an object in it has one key twice (other readers silently drop
             the first value).
     """
+    data = read_bytes(path, error, remedy, max_bytes=max_bytes)
     try:
-        data = _read_regular_file(path, max_bytes)
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = data.decode(fallback_encoding)
         return json.loads(text, object_pairs_hook=_without_duplicates)
-    except FileNotFoundError:
-        raise error(f"{path}: no such file; {remedy}") from None
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror or problem}); {remedy}") from None
     except _DuplicateKey as problem:
         raise error(f"{path}: {problem.args[0]!r} occurs twice in one object; remove one of them, or {remedy}") from None
     except (ValueError, RecursionError) as problem:
         raise error(f"{path}: not valid JSON ({problem}); {remedy}") from None
 
 
+def read_bytes(path: Path, error: type[SaymaskError], remedy: str, *, max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a file of any content; arguments of `read_json`, and `error` if it cannot be read."""
+    try:
+        return _read_regular_file(path, max_bytes)
+    except FileNotFoundError:
+        raise error(f"{path}: no such file; {remedy}") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror or problem}); {remedy}") from None
+
+
 def read_text(path: Path, error: type[SaymaskError], remedy: str, *, max_bytes: int = MAX_BYTES) -> str:
     """Read a text file in UTF-8; arguments of `read_json`, and `error` if it cannot be read or is no text."""
     try:
-        return _read_regular_file(path, max_bytes).decode("utf-8-sig")
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror or problem}); {remedy}") from None
+        return read_bytes(path, error, remedy, max_bytes=max_bytes).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise error(f"{path}: not a text in UTF-8; {remedy}") from None
 

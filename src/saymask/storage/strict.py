@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from saymask.errors import CheckpointError
-from saymask.runtime import Runtime
-from saymask.storage.computing_dtype import computing_dtype
-from saymask.storage.weight_files import read_json, require_plain_folder, require_sound, weight_files
 
 MAX_SHOWN = 20
 
@@ -32,41 +26,6 @@ def reading_settings(folder: Path) -> Iterator[None]:
         except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
             reason = str(error).strip().partition("\n")[0]
             raise CheckpointError(f"{folder}: its tokenizer or image settings cannot be read ({reason}); copy the folder again") from None
-
-
-def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str = "give a folder of that kind") -> Any:
-    """Read a folder as transformers publishes it, every tensor used, every parameter filled, and place the model for inference.
-
-    Args:
-        model_class: of transformers; its configuration's `model_type` must be the folder's.
-        folder: `config.json` and weights.
-        runtime: device and dtype.
-        remedy: what to do about another kind of model.
-
-    Raises:
-        CheckpointError: another kind of model, damaged files, or tensors that do not fit.
-    """
-    model_type, wanted = read_json(folder / "config.json").get("model_type"), model_class.config_class.model_type
-    if model_type != wanted:
-        raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is not {wanted!r}; {remedy}")
-    require_plain_folder(folder)
-    require_sound(weight_files(folder))
-    with quiet_transformers():
-        try:
-            model, info = model_class.from_pretrained(
-                folder,
-                dtype=computing_dtype(runtime, weight_files(folder)),
-                output_loading_info=True,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,
-                trust_remote_code=False,
-            )
-        except SafetensorError as error:
-            raise CheckpointError(f"{folder}: the weights are damaged or cut off ({error}); copy the folder again") from None
-        except (OSError, TypeError, ValueError, StrictDataclassError) as error:
-            raise CheckpointError(f"{folder}: no model can be built from it ({error}); copy the folder again") from None
-    raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    return model.eval().requires_grad_(False).to(runtime.torch_device)
 
 
 @contextmanager

@@ -6,13 +6,13 @@ number, or that was relabelled as an integer, would give wrong masks without a w
 
 from __future__ import annotations
 
-import pickle
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from saymask.errors import CheckpointError
 from saymask.storage.json_files import is_nested_deeper, read_json_object
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MAX_SETTINGS_DEPTH = 32
 _MAX_SETTINGS_BYTES = 2**26  # the index of a model in hundreds of shards has a few megabytes
 _WHOLE_NUMBERS = ("position_ids", "num_batches_tracked")  # the buffers that hold integers; every weight is a floating-point number
+_NAME = re.compile(r"\w[\w.-]{0,200}")
 _ADAPTER_FILE = "adapter_config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -55,8 +56,8 @@ def _shards(index: Path) -> list[str]:
     if not isinstance(names, dict) or not names:
         raise CheckpointError(f"{index}: 'weight_map' is {str(names)[:40]}, expected the file of every tensor; fetch it again")
     for tensor, name in names.items():
-        if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-            raise CheckpointError(f"{index}: the file of {tensor} is {name!r}, which is no file in this folder; fetch it again")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise CheckpointError(f"{index}: the file of {tensor} is {str(name)[:60]!r}, which is no file in this folder; fetch it again")
     return sorted(set(names.values()))
 
 
@@ -124,8 +125,8 @@ def mapped_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
                 if not isinstance(tensor, torch.Tensor):
                     raise TypeError(f"{name} is no tensor")
                 yield name, tensor
-    except (SafetensorError, RuntimeError, OSError, EOFError, AttributeError, TypeError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except Exception as error:  # a damaged pickle makes the libraries raise anything; only they are called here
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CheckpointError(f"{file}: cannot be read as weights ({reason}); fetch it again") from None
 
 

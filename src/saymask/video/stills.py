@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from saymask.errors import VideoError
 from saymask.records import Video
+from saymask.storage.image_files import opened_image
 from saymask.video.limits import ReadLimits
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -44,7 +45,7 @@ def image_files(folder: Path) -> list[Path]:
 def is_image(path: Path) -> bool:
     """Whether the content, not the name, is that of an image format read here."""
     try:
-        with Image.open(path, formats=_FORMATS):
+        with opened_image(path, _FORMATS):
             return True
     except UnidentifiedImageError:
         return False
@@ -123,7 +124,7 @@ def _refuse_left_out(folder: Path, taken: Sequence[Path]) -> None:
 
 def _remarks(path: Path) -> tuple[str, ...]:
     """What to know of the brightness of one image."""
-    with Image.open(path, formats=_FORMATS) as image:
+    with opened_image(path, _FORMATS) as image:
         if not image.mode.startswith("I;16"):
             return ()
         brightest = int(np.asarray(image).max())
@@ -154,7 +155,7 @@ def _shown_size(path: Path, limits: ReadLimits) -> tuple[int, int]:
     if not path.is_file():
         raise VideoError(f"{path}: not a regular file (a folder, a pipe, a device or a link to nowhere); replace it or remove it")
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with opened_image(path, _FORMATS) as image:
             width, height = image.size
             limits.check_size(path, width, height)
             pages = getattr(image, "n_frames", 1)
@@ -178,7 +179,7 @@ def _orientation(image: Image.Image) -> int:
 def _decode(path: Path) -> np.ndarray:
     """Pixels of one image -> uint8 frame_HWC."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with opened_image(path, _FORMATS) as image:
             upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
             if upright.mode.startswith("I;16"):
                 grey_HW = (np.asarray(upright) >> 8).astype(np.uint8)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from published_folders import TEXT, VISION, WORDS, randomised, save_clip_tokenizer, save_owlv2
 from transformers import (
     BertTokenizer,
     CLIPSegConfig,
@@ -12,21 +13,8 @@ from transformers import (
     GroundingDinoForObjectDetection,
     MMGroundingDinoConfig,
     MMGroundingDinoForObjectDetection,
-    Owlv2Config,
-    Owlv2ForObjectDetection,
-    PreTrainedTokenizerFast,
 )
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "a", "the", "red", "dog", "ball", "brown", "cat"]
-
-
-def randomised(model: torch.nn.Module) -> torch.nn.Module:
-    """Many parameters are zero at first and would hide what is added to them."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape))
-    return model
 
 
 def _dino_config(config_class):
@@ -84,39 +72,9 @@ def mm_dino_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _save_dino(tmp_path_factory.mktemp("mm"), MMGroundingDinoConfig, MMGroundingDinoForObjectDetection)
 
 
-def _clip_tokenizer(folder: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    words = {word: number for number, word in enumerate([*WORDS, "<s>", "</s>"])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", words["<s>"]), ("</s>", words["</s>"])]
-    )
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
-
-
-TEXT = {
-    "vocab_size": len(WORDS) + 2,
-    "hidden_size": 16,
-    "intermediate_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "max_position_embeddings": 8,
-    "eos_token_id": len(WORDS) + 1,
-}
-VISION = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
-
-
 @pytest.fixture(scope="session")
 def owlv2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("owlv2")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = Owlv2Config(text_config=TEXT, vision_config=VISION, projection_dim=16)
-        randomised(Owlv2ForObjectDetection(config)).save_pretrained(folder)
-    _clip_tokenizer(folder)
-    return folder
+    return save_owlv2(tmp_path_factory.mktemp("owlv2"))
 
 
 @pytest.fixture(scope="session")
@@ -134,5 +92,5 @@ def clipseg_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         randomised(CLIPSegForImageSegmentation(config)).save_pretrained(folder)
-    _clip_tokenizer(folder)
+    save_clip_tokenizer(folder)
     return folder

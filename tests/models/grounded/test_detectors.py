@@ -114,6 +114,7 @@ def test_a_folder_of_another_kind_or_a_damaged_one_is_refused(dino_folder, sam2_
     (copy / "config.json").write_text(json.dumps({**config, "num_queries": 13}))
     with pytest.raises(CheckpointError, match="query_position_embeddings"):
         load_detector(str(copy), CPU)
+    (copy / "config.json").write_text(json.dumps(config))
     (copy / "tokenizer.json").write_text("{")
     with pytest.raises(CheckpointError, match="tokenizer"):
         load_detector(str(copy), CPU)

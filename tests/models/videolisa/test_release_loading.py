@@ -129,7 +129,7 @@ def test_no_vision_tower(release):
             "pytorch_model-00002.bin",
             "no pytorch_model-00002.bin; pytorch_model.bin.index.json names it, so the copy is incomplete: fetch the rest",
         ),
-        ("tokenizer.model", "no tokenizer.model; the copy is incomplete: fetch the rest"),
+        ("tokenizer.model", "tokenizer.model: no such file; the copy is incomplete: fetch the rest"),
         ("tokenizer_config.json", "tokenizer_config.json: no such file; the copy is incomplete or damaged: fetch it again"),
         ("config.json", "config.json: no such file; the copy is incomplete or damaged: fetch it again"),
     ],

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from saymask.datasets.annotation_files import MAX_DIGITS
 from saymask.datasets.mask_images import Remedies, read_pixels
 from saymask.errors import DataError
 from saymask.records import Video
+from saymask.storage.image_files import opened_image
 from saymask.video.stills import IMAGE_SUFFIXES
 
 _WHITE, _MAX_SHADES = 255, 8  # a mask drawn in white, and fewer values beside it than a soft edge has
@@ -179,7 +179,7 @@ def images_in(paths: Iterable[Path]) -> list[Path]:
 def _read_grey(path: Path, video: Video) -> np.ndarray:
     """Grey values (H, W) of a mask, as it looks: with a palette, the numbers of its colours mean nothing."""
     pixels = _read(path, video)
-    with Image.open(path) as image:
+    with opened_image(path, ("PNG",)) as image:
         if pixels.ndim == 2 and image.mode != "P":
             return pixels
         colours_HWC, alpha_HW = np.split(np.asarray(image.convert("RGBA")), [3], axis=-1)

@@ -8,15 +8,13 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
-from saymask.errors import CheckpointError
 from saymask.models.agent.vision_model import MAX_ANSWER_TOKENS, Reply
 from saymask.runtime import Runtime
-from saymask.storage.computing_dtype import computing_dtype
 from saymask.storage.hub import find_folder
-from saymask.storage.strict import quiet_transformers, raise_unless_exact, reading_settings
-from saymask.storage.weight_files import weight_files
+from saymask.storage.published import load_strictly
+from saymask.storage.strict import reading_settings
 
 
 class LocalModel:
@@ -54,18 +52,10 @@ def load_local(name: str, runtime: Runtime) -> LocalModel:
     folder = find_folder(name, "a vision-language model")
     with reading_settings(folder):
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-    with quiet_transformers():
-        try:
-            loaded: Any = AutoModelForImageTextToText.from_pretrained(
-                folder,
-                dtype=computing_dtype(runtime, weight_files(folder)),
-                output_loading_info=True,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,
-                trust_remote_code=False,
-            )
-        except (OSError, ValueError, TypeError, ImportError) as error:
-            raise CheckpointError(f"{folder}: no vision-language model can be built from it ({error})") from None
-    model, info = loaded
-    raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    return LocalModel(model.eval().to(runtime.torch_device), processor, name)
+    model = load_strictly(
+        AutoModelForImageTextToText,
+        folder,
+        runtime,
+        lambda values: AutoModelForImageTextToText.from_config(AutoConfig.for_model(**values), trust_remote_code=False),
+    )
+    return LocalModel(model, processor, name)

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoTokenizer, CLIPSegForImageSegmentation
+from transformers import CLIPSegForImageSegmentation
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from saymask.models.grounded.detection import Detections
 from saymask.runtime import Runtime
-from saymask.storage.strict import load_published, reading_settings
+from saymask.storage.published import load_published, load_tokenizer
 from saymask.storage.weight_files import weight_files
 from saymask.video.transforms import stretched
 
@@ -59,7 +59,6 @@ class ClipSeg:
 def load_clipseg(folder: Path, runtime: Runtime, name: str) -> ClipSeg:
     """Read a folder of CLIPSeg."""
     model = load_published(CLIPSegForImageSegmentation, folder, runtime)
-    with reading_settings(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = load_tokenizer(folder, model.config.text_config.vocab_size)
     tokenizer.model_max_length = model.config.text_config.max_position_embeddings
     return ClipSeg(model, tokenizer, name, tuple(weight_files(folder)))

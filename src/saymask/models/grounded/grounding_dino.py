@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, GroundingDinoForObjectDetection, GroundingDinoProcessor, MMGroundingDinoForObjectDetection
+from transformers import GroundingDinoForObjectDetection, GroundingDinoProcessor, MMGroundingDinoForObjectDetection
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
 from saymask.errors import ConfigError
 from saymask.models.grounded.detection import Detections
 from saymask.runtime import Runtime
-from saymask.storage.strict import load_published, reading_settings
+from saymask.storage.published import load_published, load_tokenizer
+from saymask.storage.strict import reading_settings
 from saymask.storage.weight_files import weight_files
 
 
@@ -73,7 +74,8 @@ def load_mm_grounding_dino(folder: Path, runtime: Runtime, name: str) -> Groundi
 
 
 def _load(model_class: Any, folder: Path, runtime: Runtime, name: str) -> GroundingDino:
+    model = load_published(model_class, folder, runtime)
+    tokenizer = load_tokenizer(folder, model.config.text_config.vocab_size)
     with reading_settings(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        processor = GroundingDinoProcessor(GroundingDinoImageProcessorPil.from_pretrained(folder), tokenizer)
-    return GroundingDino(load_published(model_class, folder, runtime), processor, name, tuple(weight_files(folder)))
+        processor = GroundingDinoProcessor(GroundingDinoImageProcessorPil.from_pretrained(folder, trust_remote_code=False), tokenizer)
+    return GroundingDino(model, processor, name, tuple(weight_files(folder)))

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoTokenizer, Owlv2ForObjectDetection
+from transformers import Owlv2ForObjectDetection
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.models.owlv2.image_processing_pil_owlv2 import Owlv2ImageProcessorPil
 
 from saymask.models.grounded.detection import Detections
 from saymask.runtime import Runtime
-from saymask.storage.strict import load_published, reading_settings
+from saymask.storage.published import load_published, load_tokenizer
 from saymask.storage.weight_files import weight_files
 from saymask.video.transforms import stretched
 
@@ -51,7 +51,6 @@ class Owlv2:
 def load_owlv2(folder: Path, runtime: Runtime, name: str) -> Owlv2:
     """Read a folder of OWLv2."""
     model = load_published(Owlv2ForObjectDetection, folder, runtime)
-    with reading_settings(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = load_tokenizer(folder, model.config.text_config.vocab_size)
     tokenizer.model_max_length = model.config.text_config.max_position_embeddings
     return Owlv2(model, tokenizer, name, tuple(weight_files(folder)))

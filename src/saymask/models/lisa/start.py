@@ -7,27 +7,25 @@ any other, the base of an adapter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import init_empty_weights
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, SamConfig
+from transformers import SamConfig
 
 from saymask.errors import CheckpointError
-from saymask.models.family import Family
 from saymask.models.lisa.files import is_of_another_model
 from saymask.models.lisa.names import TOWER_PREFIX, our_name
+from saymask.models.lisa.release import LisaLayout, read_tower_config
 from saymask.models.parts.chat import SEG_TOKEN
-from saymask.models.parts.composite_config import CompositeConfig
 from saymask.models.parts.reasoning import ReasoningModel
-from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
 from saymask.models.placement import place
 from saymask.runtime import Runtime
-from saymask.storage.strict import quiet_transformers, raise_unless_exact
+from saymask.storage.config_values import building_from
+from saymask.storage.strict import raise_unless_exact
 from saymask.storage.weight_files import read_json, read_tensors, weight_files
 
 _PER_TOKEN = ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight")
@@ -38,28 +36,11 @@ _MASK_HEAD = "mask_head.sam."
 _SECOND_HANDLE = "prompt_encoder.shared_embedding."
 
 
-@dataclass(frozen=True)
-class StartPoint:
-    """How one family reads a language model's folder.
-
-    Args:
-        family: its descriptor.
-        language: what the language model is called in messages.
-        load_tokenizer: reads the folder's tokenizer, with `[SEG]`.
-        to_config: our configuration from that of the folder and of the tower, the id of `[SEG]`, and the file's name.
-    """
-
-    family: Family
-    language: str
-    load_tokenizer: Callable[[Path], SentencePieceTokenizer]
-    to_config: Callable[[Mapping[str, Any], CLIPVisionConfig, int, str], CompositeConfig]
-
-
-def assemble_start(start: StartPoint, language: Path, tower: Path, mask_model: Path, runtime: Runtime) -> Any:
+def assemble_start(layout: LisaLayout, language: Path, tower: Path, mask_model: Path, runtime: Runtime) -> Any:
     """Put the start points of a training together -> a segmenter.
 
     Args:
-        start: the family's.
+        layout: the family's.
         language: the language model's folder: config.json, SentencePiece tokenizer and weights.
         tower: the CLIP tower's folder.
         mask_model: Segment Anything's folder, in the layout of transformers' `SamModel`.
@@ -69,25 +50,25 @@ def assemble_start(start: StartPoint, language: Path, tower: Path, mask_model: P
         CheckpointError: a file is absent or damaged, a setting unknown, or tensors are missing, unexpected or of the wrong shape.
     """
     values, sam_values = read_json(language / "config.json"), read_json(mask_model / "config.json")
-    # Segment Anything's own code leaves torch's eps in its decoder's blocks; the published configuration says 1e-6, which changes masks.
-    decoder = {**(sam_values.get("mask_decoder_config") or {}), "layer_norm_eps": 1e-5}
-    read_json(tower / "config.json")
-    tokenizer = start.load_tokenizer(language)
-    with quiet_transformers():
-        vision_config = CLIPVisionConfig.from_pretrained(tower)
+    tokenizer = layout.load_tokenizer(language)
+    vision_config = read_tower_config(tower)
+    with building_from(mask_model / "config.json"):
+        # Segment Anything's own code leaves torch's eps in its decoder's blocks; the published 1e-6 changes masks.
+        decoder = {**(sam_values.get("mask_decoder_config") or {}), "layer_norm_eps": 1e-5}
         sam_config = SamConfig.from_dict({**sam_values, "mask_decoder_config": decoder})
     numbers = {**values, "vocab_size": len(tokenizer), "mask_config": sam_config.to_dict()}
     seg_token_id = tokenizer.convert_tokens_to_ids(SEG_TOKEN)
-    config = start.to_config(numbers, vision_config, seg_token_id, f"{language}/config.json")
-    with init_empty_weights():
-        model: ReasoningModel = start.family.load("model")(config)
+    with building_from(language / "config.json"):
+        config = layout.to_config(numbers, vision_config, seg_token_id, f"{language}/config.json")
+        with init_empty_weights():
+            model: ReasoningModel = layout.family.load("model")(config)
     dtype = runtime.torch_dtype or torch.bfloat16
     _make_prompt_projector(model, dtype)
-    _fill(model, lambda: _tensors(start.language, language, tower, mask_model), dtype, f"{language} with {tower} and {mask_model}")
-    place(model, runtime, start.family.language_model)
+    _fill(model, lambda: _tensors(layout.language, language, tower, mask_model), dtype, f"{language} with {tower} and {mask_model}")
+    place(model, runtime, layout.family.language_model)
     files = [file for folder in (language, tower, mask_model) for file in weight_files(folder)]
-    processor = start.family.load("processor")(tokenizer, config)
-    return start.family.load("segmenter")(model, processor, language.name, files)
+    processor = layout.family.load("processor")(tokenizer, config)
+    return layout.family.load("segmenter")(model, processor, language.name, files)
 
 
 def _make_prompt_projector(model: ReasoningModel, dtype: torch.dtype) -> None:

@@ -23,9 +23,11 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto  # pyright: ignore[
 
 from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError
+from saymask.storage.json_files import read_bytes
 from saymask.storage.weight_files import read_json
 
 MODEL_FILE, SETTINGS_FILE, OLD_ADDED_FILE = "tokenizer.model", "tokenizer_config.json", "added_tokens.json"
+_MAX_BYTES = 2**28  # published ones have a few megabytes
 SPACE = "▁"
 """How SentencePiece writes a space."""
 
@@ -226,10 +228,8 @@ def read_model(file: Path) -> bytes:
         CheckpointError: the file is absent, empty, cut off or something else.
     """
     try:
-        content = file.read_bytes()
+        content = read_bytes(file, CheckpointError, "the copy is incomplete: fetch the rest", max_bytes=_MAX_BYTES)
         proto = ModelProto.FromString(content)
-    except FileNotFoundError:
-        raise CheckpointError(f"{file.parent}: no {file.name}; the copy is incomplete: fetch the rest") from None
     except DecodeError:
         raise CheckpointError(f"{file}: cut off, or no SentencePiece model; fetch it again") from None
     # Cut between two pieces, a file is still readable; what stands behind the pieces is then missing.

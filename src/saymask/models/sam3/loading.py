@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from transformers import AutoTokenizer, Sam3VideoModel
+from transformers import Sam3VideoModel
 
 from saymask.models.sam3 import FAMILY, REPO
 from saymask.models.sam3.segmenter import Sam3Segmenter
 from saymask.runtime import Runtime
 from saymask.storage.hub import find_folder
-from saymask.storage.strict import load_published, reading_settings
+from saymask.storage.published import load_published, load_tokenizer
 from saymask.storage.weight_files import weight_files
 
 
@@ -29,6 +29,5 @@ def load_copy(spec: str, runtime: Runtime) -> Sam3Segmenter:
 def _load(copy: str, runtime: Runtime, name: str) -> Sam3Segmenter:
     folder = find_folder(copy, "SAM 3", FAMILY.choices["sam3"].nbytes if copy == REPO else None)
     model = load_published(Sam3VideoModel, folder, runtime)
-    with reading_settings(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = load_tokenizer(folder, model.config.detector_config.text_config.vocab_size)
     return Sam3Segmenter(model, tokenizer, name, tuple(weight_files(folder)))

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saymask.models.lisa.start import StartPoint, assemble_start
-from saymask.models.videolisa import FAMILY
-from saymask.models.videolisa.release_loading import load_tokenizer
-from saymask.models.videolisa.released import config_from_release
+from saymask.models.lisa.start import assemble_start
+from saymask.models.videolisa.release_loading import LAYOUT
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
 
 
 def assemble(llava: Path, tower: Path, mask_model: Path, runtime: Runtime) -> VideoLisaSegmenter:
     """Put the start points of a training together; arguments and errors as of `assemble_start`."""
-    return assemble_start(StartPoint(FAMILY, "LLaVA-Phi-3", load_tokenizer, config_from_release), llava, tower, mask_model, runtime)
+    return assemble_start(LAYOUT, llava, tower, mask_model, runtime)

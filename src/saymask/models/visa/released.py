@@ -10,25 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from accelerate import init_empty_weights
 from transformers import CLIPVisionConfig
 
-from saymask.errors import CheckpointError, ConfigError
+from saymask.errors import CheckpointError
 from saymask.models.base import TOWER_OPTION
-from saymask.models.lisa.files import fill, tower_beside
-from saymask.models.lisa.names import SAM_VIT_H, TOWER_PREFIX
-from saymask.models.lisa.start import StartPoint, assemble_start
+from saymask.models.lisa.names import SAM_VIT_H
+from saymask.models.lisa.release import LisaLayout, load_layout
+from saymask.models.lisa.start import assemble_start
 from saymask.models.parts.chat import SEG_TOKEN
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
-from saymask.models.placement import place
 from saymask.models.visa import FAMILY
-from saymask.models.visa.model import VisaConfig, VisaModel
-from saymask.models.visa.processor import VisaProcessor
+from saymask.models.visa.model import VisaConfig
 from saymask.models.visa.segmenter import VisaSegmenter
 from saymask.runtime import Runtime
 from saymask.storage.hub import HubRepo, fetch
-from saymask.storage.strict import quiet_transformers
-from saymask.storage.weight_files import read_json, weight_files
 
 MODEL_TYPE, ARCHITECTURE = "ChatUniVi", "VISAForCausalLM"
 """Chat-UniVi, which training begins with, has the same type and lacks Segment Anything."""
@@ -64,43 +59,13 @@ class VisaRelease:
 
 
 def load_release(folder: Path, runtime: Runtime, name: str, vision_tower: Path | None = None) -> VisaSegmenter:
-    """Load a model that the released code has merged.
-
-    Args:
-        folder: config.json, tokenizer and weights.
-        runtime: device and dtype; without a dtype everything is bf16, as the authors run it, whatever the files hold.
-        name: what the model is called in reports.
-        vision_tower: folder of the CLIP tower (`openai/clip-vit-large-patch14`); if not given, one of that name beside the weights.
-
-    Raises:
-        CheckpointError: a file is absent or damaged, or tensors are missing, unexpected or of the wrong shape, named as in the release.
-        ConfigError: quantisation, which reads our own layout only.
-    """
-    values = read_json(folder / "config.json")
-    tower = vision_tower or tower_beside(folder, values, usual=TOWER_REPO)
-    read_json(tower / "config.json")
-    tokenizer = load_tokenizer(folder)
-    with quiet_transformers():
-        vision_config = CLIPVisionConfig.from_pretrained(tower)
-    seg_token_id = tokenizer.convert_tokens_to_ids(SEG_TOKEN)
-    config = config_from_release(values, vision_config, seg_token_id, f"{folder}/config.json")
-    if seg_token_id >= values["vocab_size"]:
-        raise CheckpointError(
-            f"{folder}: the tokenizer gives {SEG_TOKEN} the id {seg_token_id}, the embeddings end at {values['vocab_size'] - 1}"
-        )
-    if runtime.quantization_config is not None:
-        raise ConfigError(f"{folder}: quantisation reads our own layout; write it first with `saymask convert {folder} DST`, then load DST")
-    with init_empty_weights():
-        model = VisaModel(config)
-    files = {file: "" for file in weight_files(folder)} | {file: TOWER_PREFIX for file in weight_files(tower)}
-    fill(model, files, runtime, f"{folder} with {tower}")
-    place(model, runtime, FAMILY.language_model)  # also the buffers that no file holds
-    return VisaSegmenter(model, VisaProcessor(tokenizer, config), name, list(files))
+    """Load a model that the released code has merged; arguments and errors as of `load_layout`."""
+    return load_layout(LAYOUT, folder, runtime, name, vision_tower)
 
 
 def assemble(univi: Path, tower: Path, mask_model: Path, runtime: Runtime) -> VisaSegmenter:
     """Put Chat-UniVi, its CLIP tower and Segment Anything together as an untrained model; arguments and errors as of `assemble_start`."""
-    return assemble_start(StartPoint(FAMILY, "Chat-UniVi", load_tokenizer, config_from_release), univi, tower, mask_model, runtime)
+    return assemble_start(LAYOUT, univi, tower, mask_model, runtime)
 
 
 def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
@@ -149,3 +114,6 @@ def config_from_release(values: Mapping[str, Any], vision_config: CLIPVisionConf
         vision_select_layer=values["mm_vision_select_layer"],
         seg_token_id=seg_token_id,
     )
+
+
+LAYOUT = LisaLayout(FAMILY, "Chat-UniVi", TOWER_REPO, load_tokenizer, config_from_release)

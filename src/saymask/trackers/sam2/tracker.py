@@ -18,7 +18,7 @@ from saymask.errors import CheckpointError
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
-from saymask.storage.strict import load_published
+from saymask.storage.published import load_published
 from saymask.storage.weight_files import weight_files
 from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references, exclusive_masks
 from saymask.trackers.sam2.session import FrameFeatures, StreamedSession

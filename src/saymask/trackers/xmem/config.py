@@ -57,6 +57,8 @@ class XMemConfig(PreTrainedConfig):
                 raise ValueError(f"{name} = {list(depths)} must be three numbers of blocks, each at least 1")
         if not 1 <= min_mid_term_frames < max_mid_term_frames:
             raise ValueError(f"min_mid_term_frames = {min_mid_term_frames} must be at least 1 and less than {max_mid_term_frames = }")
+        if min(mem_every, top_k, num_prototypes, short_side or 1) < 1:
+            raise ValueError(f"{mem_every = }, {top_k = }, {num_prototypes = } and {short_side = } must be at least 1")
         if not num_prototypes < max_long_term_elements:
             raise ValueError(f"num_prototypes = {num_prototypes} must be less than {max_long_term_elements = }")
         self.key_dim = key_dim

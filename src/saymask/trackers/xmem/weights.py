@@ -16,6 +16,7 @@ from torch.nn import functional
 from saymask.errors import CheckpointError
 from saymask.runtime import Runtime
 from saymask.storage.computing_dtype import computing_dtype
+from saymask.storage.config_values import building_from, require_declared_types, require_plausible_sizes
 from saymask.storage.model_folder import replaced_folder
 from saymask.storage.strict import raise_unless_exact
 from saymask.storage.weight_files import read_json, read_tensors, weight_files
@@ -41,11 +42,11 @@ def load_xmem(path: Path | str, runtime: Runtime) -> XMemNetwork:
     if path.is_dir():
         values, files = read_json(path / "config.json"), weight_files(path)
         tensors = {name: tensor for file in files for name, tensor in read_tensors(file)}
-        network = _build(path / "config.json", values)
+        network = _build(path / "config.json", values, tensors)
     elif path.is_file():
         files = [path]
         tensors = _with_others_channel(dict(read_tensors(path)))
-        network = _build(path, _published_config(path, tensors))
+        network = _build(path, _published_config(path, tensors), tensors)
     else:
         raise CheckpointError(f"{path}: no such file or folder; give a folder with config.json and model.safetensors, or XMem.pth")
     _fill(network, tensors, path)
@@ -64,17 +65,15 @@ def save_xmem(network: XMemNetwork, folder: Path, dtype: torch.dtype = torch.bfl
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft / "model.safetensors", metadata={"format": "pt"})
 
 
-def _build(source: Path, values: dict[str, Any]) -> XMemNetwork:
-    """The network without memory for its parameters."""
+def _build(source: Path, values: dict[str, Any], tensors: dict[str, Tensor]) -> XMemNetwork:
+    """The network without memory for its parameters, if such weights can be meant."""
     family = values.get("model_type")
     if family != XMemConfig.model_type:
         raise CheckpointError(f"{source}: model_type {family!r} is not an XMem tracker; expected {XMemConfig.model_type!r}")
-    try:
-        config = XMemConfig.from_dict(values)
-        with torch.device("meta"):
-            return XMemNetwork(config)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{source}: no network can be built from it ({error}); copy the folder again") from None
+    require_plausible_sizes(source, values, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    require_declared_types(source, values, XMemConfig)
+    with building_from(source), torch.device("meta"):
+        return XMemNetwork(XMemConfig.from_dict(values))
 
 
 def _published_config(file: Path, tensors: dict[str, Tensor]) -> dict[str, Any]:
