@@ -62,6 +62,8 @@ def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str
             )
         except SafetensorError as error:
             raise CheckpointError(f"{folder}: the weights are damaged or cut off ({error}); copy the folder again") from None
+        except ImportError as error:
+            raise CheckpointError(f"{folder}: a library is not installed: {' '.join(str(error).split())}") from None
         except (OSError, TypeError, ValueError, StrictDataclassError) as error:
             raise CheckpointError(f"{folder}: no model can be built from it ({error}); copy the folder again") from None
     raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
