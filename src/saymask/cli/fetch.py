@@ -32,7 +32,11 @@ def fetch(
     if choice.gate:
         note(choice.gate)
     repos = [HubRepo(repo_id, size) for repo_id, size in choice.repos.items()]
-    folders = fetch(repos, "with a network: run the same command again; it goes on from there")
+    try:
+        folders = fetch(repos, "with a network: run the same command again; it goes on from there")
+    except KeyboardInterrupt as error:
+        note(f"stopped; `saymask fetch {name}` goes on from there")
+        raise typer.Exit(130) from error
     for repo, folder in zip(repos, folders, strict=True):
         say(f"{repo.repo_id}: {shown(folder)} ({_compared(repo, folder)})")
     say(f'next: saymask segment VIDEO "the dog" -m {name}')

@@ -77,10 +77,23 @@ def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
             wanted = {repo: repo.files() for repo in absent}
             log.warning(_notice({repo.repo_id: sum(files.values()) for repo, files in wanted.items()}))
             for repo, files in wanted.items():
-                folders[repo] = Path(snapshot_download(repo.repo_id, allow_patterns=list(files)))
+                folders[repo] = _download(repo.repo_id, list(files))
         except (OSError, HTTPError, HFValidationError) as error:
             raise CheckpointError("\n".join([*_unreachable(absent, error), way_without])) from None
     return [folder for folder in folders.values() if folder is not None]
+
+
+def _download(repo_id: str, names: Sequence[str]) -> Path:
+    """Settings first, so that a copy with weights has everything; then weights, one file after the other in this thread.
+
+    The client's own threads would not stop for Ctrl-C before their files are complete.
+    """
+    settings = [name for name in names if name.endswith(_SETTINGS)]
+    folder = Path(snapshot_download(repo_id, allow_patterns=settings))
+    for name in names:
+        if name not in settings:
+            hf_hub_download(repo_id, name)
+    return folder
 
 
 @dataclass(frozen=True)

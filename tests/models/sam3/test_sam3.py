@@ -107,7 +107,7 @@ def test_masks_boxes_scores_and_ids_equal_those_of_the_library_alone(sam3_folder
 
 
 def streamed(segmenter, video: Video, query: str, **options) -> list[list]:
-    walk = segmenter.follow(video, 4.0, query, Sam3Options(**options))
+    walk = segmenter.follow(video, query, Sam3Options(**options))
     return [walk.step(t) for t in range(video.num_frames)]
 
 
@@ -141,14 +141,14 @@ def test_followed_frame_by_frame_no_later_frame_is_read_and_none_is_kept(sam3_fo
 
     segmenter = load_model(f"sam3:{sam3_folder}", CPU)
     source = Latest()
-    walk = segmenter.follow(source, 4.0, "ball", Sam3Options(max_objects=1))
+    walk = segmenter.follow(source, "ball", Sam3Options(max_objects=1))
     for source.now in range(12):
         seen = walk.step(source.now)
         assert len(seen) <= 1 and walk._session.processed_frames is None
         tracked = [outputs["non_cond_frame_outputs"] for outputs in walk._session.output_dict_per_obj.values()]
         assert all(len(outputs) <= 4 for outputs in tracked)
     with pytest.raises(ConfigError, match="use -m agent"):
-        segmenter.follow(source, 4.0, "which one wins?", Sam3Options())
+        segmenter.follow(source, "which one wins?", Sam3Options())
 
 
 def test_another_tracker_starts_where_an_object_is_largest_and_refine_corrects_it(sam3_folder, sam2_folder):

@@ -368,11 +368,12 @@ def test_a_download_is_announced_and_takes_one_format(monkeypatch, release, capl
         return str(tower if "clip" in repo_id else folder)
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(hub, "hf_hub_download", lambda repo_id, name: fetched[repo_id].append(name))
     monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(model_info=model_info))
     assert load_hub("ZechenBai/VideoLISA-3.8B", CPU, "fake").name == "fake"
     assert fetched == {
         "ZechenBai/VideoLISA-3.8B": ["config.json", "tokenizer.model", "pytorch_model-1.bin"],
-        "openai/clip-vit-large-patch14-336": ["model.safetensors", "config.json"],
+        "openai/clip-vit-large-patch14-336": ["config.json", "model.safetensors"],
     }
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(

@@ -54,8 +54,8 @@ class Sighting:
 
 
 class ForwardWalk(Protocol):
-    """One query, answered frame after frame: nothing a step gives depends on a later frame. What a family has that can do so says its
-    `follow(source, fps, query, options)`."""
+    """One query, answered frame after frame: nothing that a step gives depends on a later frame. A segmenter that can do so gives it as
+    `follow(source, query, options)`."""
 
     def step(self, frame_idx: int) -> list[Sighting]:
         """What is seen on the next frame, which the source must have now; from 0 on, none left out."""

@@ -78,7 +78,7 @@ class Sam3Segmenter:
             session.prompt_input_ids[prompt_id] = text["input_ids"].to(self.model.device)
             session.prompt_attention_masks[prompt_id] = text["attention_mask"].to(self.model.device)
 
-    def follow(self, source: FrameSource, fps: float, query: str, options: Sam3Options) -> Sam3Walk:
+    def follow(self, source: FrameSource, query: str, options: Sam3Options) -> Sam3Walk:
         """Answer a query frame after frame; see `ForwardWalk`.
 
         Raises:

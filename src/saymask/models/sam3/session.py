@@ -46,6 +46,9 @@ class PrunedSession(Sam3VideoInferenceSession):
 
     def forget(self, frame_idx: int) -> None:
         """After the step on a frame, drop what no later one reads."""
+        for by_frame in (self.obj_id_to_tracker_score_frame_wise, self.suppressed_obj_ids):  # the first is copied as a whole in each step
+            for old in [t for t in by_frame if t < frame_idx]:
+                del by_frame[old]
         for obj_idx, outputs in self.output_dict_per_obj.items():
             tracked, conditioning = outputs["non_cond_frame_outputs"], outputs["cond_frame_outputs"]
             for old in [t for t in tracked if t <= frame_idx - self._reach]:
