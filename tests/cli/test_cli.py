@@ -534,6 +534,20 @@ def test_doctor_finds_a_healthy_installation(stage):
     assert lines[-1] == "everything works"
 
 
+def test_doctor_says_what_runs_here_and_how_fast(stage, monkeypatch):
+    def lines() -> dict[str, str]:
+        return {line.split()[1]: line.split(maxsplit=2)[2] for line in saymask("doctor").stdout.splitlines() if line.startswith("ok")}
+
+    large = lines()
+    gflops, unit = large["speed"].split()[:2]
+    assert unit == "GFLOP/s" and float(gflops) > 0 and "1024 x 1024" in large["speed"]
+    assert large["memory"] == f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
+    assert large["grounded"].startswith("211 M parameters, 0.8 GiB in float32") and large["sam3"].startswith("860 M parameters, 3.2 GiB")
+    monkeypatch.setattr("saymask.cli.inspect._main_memory", lambda: 2 * 2**30)
+    small = lines()
+    assert small["memory"] == "2.0 GiB" and "more than there is" in small["sam3"] and "more" not in small["grounded"]
+
+
 def test_doctor_says_in_one_sentence_that_torchvision_is_broken(stage, monkeypatch, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")

@@ -17,13 +17,20 @@ from saymask.trackers.base import FrameMasks, Tracker
 
 
 class SceneDetector:
-    """A phrase finds what has its kind: 0.9 if the colour is named too, 0.6 if no colour is, 0.2 if another one is."""
+    """A phrase finds what has its kind: 0.9 if the colour is named too, 0.6 if no colour is, 0.2 if another one is.
+
+    Args:
+        sample: the scene.
+        overlooks: the part (0 ... 1) of all boxes that it misses, by chance.
+    """
 
     name = "scene detector"
     default_threshold = 0.5
     weights_files: tuple[Path, ...] = ()
 
-    def __init__(self, sample: Sample):
+    def __init__(self, sample: Sample, overlooks: float = 0.0):
+        self._overlooks = overlooks
+        self._dice = np.random.default_rng(0)
         frames_THWC = sample.video.frames(range(sample.video.num_frames))
         self._frame_idx = {frame_HWC.tobytes(): t for t, frame_HWC in enumerate(frames_THWC)}
         self._ids_THW = sample.regions(range(sample.video.num_frames))
@@ -38,27 +45,36 @@ class SceneDetector:
             for number, (colour, kind) in enumerate(self._words, start=1):
                 box = Rle.encode(ids_HW == number).box()
                 score = 0.9 if colour in words else 0.2 if colours else 0.6
-                if kind in words and box is not None and score > threshold:
+                if kind in words and box is not None and score > threshold and self._dice.random() >= self._overlooks:
                     boxes.append(box)
                     scores.append(score)
                     phrase_idx.append(place)
         return Detections(torch.tensor(boxes).reshape(-1, 4).float(), torch.tensor(scores), torch.tensor(phrase_idx, dtype=torch.long))
 
 
-class OutlineTracker:
-    """The outline in a box is the scene's; the tracking is that of a real tracker."""
+class SceneTracker:
+    """Outlines are the scene's. It follows a thing until that is out of sight, and then only from a reference on which it is back."""
 
-    def __init__(self, sample: Sample, tracker: Tracker):
-        self.name = tracker.name
-        self.weights_files = tracker.weights_files
-        self._tracker = tracker
+    name = "scene tracker"
+    weights_files: tuple[Path, ...] = ()
+
+    def __init__(self, sample: Sample):
         self._sample = sample
 
     def features(self, video: Video, budget_bytes: int) -> Any:
-        return self._tracker.features(video, budget_bytes)
+        return None
 
     def propagate(self, video: Video, reference_masks: Mapping[int, Tensor], features: Any = None) -> Iterator[FrameMasks]:
-        return self._tracker.propagate(video, reference_masks, features)
+        ids_THW = torch.from_numpy(np.array(self._sample.regions(range(video.num_frames))))
+        start = min(reference_masks)
+        for order in (range(start, video.num_frames), range(start - 1, -1, -1)):
+            followed = [_thing_in(mask_HW, ids_THW[start]) for mask_HW in reference_masks[start]]
+            for t in order:
+                given = reference_masks.get(t)
+                followed = [thing if given is None else _thing_in(given[n], ids_THW[t]) for n, thing in enumerate(followed)]
+                followed = [thing if thing and (ids_THW[t] == thing).any() else 0 for thing in followed]
+                masks_NHW = torch.stack([(ids_THW[t] == thing) & (thing > 0) for thing in followed])
+                yield FrameMasks(t, masks_NHW, masks_NHW.flatten(1).any(1).float())
 
     def masks_in_boxes(self, video: Video, frame_idx: int, boxes_N4: Tensor, features: Any = None) -> FrameMasks:
         ids_HW = torch.from_numpy(np.array(self._sample.regions([frame_idx])[0]))
@@ -73,3 +89,25 @@ class OutlineTracker:
 
     def notice(self, video: Video) -> str | None:
         return None
+
+
+class OutlineTracker(SceneTracker):
+    """The outline in a box is the scene's; the tracking is that of a real tracker."""
+
+    def __init__(self, sample: Sample, tracker: Tracker):
+        super().__init__(sample)
+        self.name = tracker.name
+        self.weights_files = tracker.weights_files
+        self._tracker = tracker
+
+    def features(self, video: Video, budget_bytes: int) -> Any:
+        return self._tracker.features(video, budget_bytes)
+
+    def propagate(self, video: Video, reference_masks: Mapping[int, Tensor], features: Any = None) -> Iterator[FrameMasks]:
+        return self._tracker.propagate(video, reference_masks, features)
+
+
+def _thing_in(mask_HW: Tensor, ids_HW: Tensor) -> int:
+    """The id that has most of a mask's pixels; 0 = none."""
+    ids, counts = ids_HW[mask_HW > 0.5].unique(return_counts=True)
+    return int(ids[counts.argmax()]) if len(ids) else 0

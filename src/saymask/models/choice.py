@@ -53,17 +53,22 @@ def choose(video: Video) -> str:
 
 
 def _offers(known: dict[str, Choice]) -> list[str]:
-    """A line per model that is not in the package, the preferred first; then the one that is."""
-    remote = sorted(((name, choice) for name, choice in known.items() if not choice.drawn_tag), key=lambda item: -item[1].preference)
+    """Lines about each model that is not in the package, the smallest first; then those that are."""
+    remote = sorted(((name, choice) for name, choice in known.items() if choice.repos), key=lambda item: item[1].nbytes)
+    remote += [(name, choice) for name, choice in known.items() if choice.how]
     commands = {name: choice.how or f"saymask fetch {name}" for name, choice in remote}
     width = max(map(len, commands.values()))
     lines = []
     for name, choice in remote:
-        size = f"{choice.nbytes / 1e9:.1f} GB, " if choice.repos else ""
-        lines += [f"  {commands[name]:<{width}}  {size}{choice.licence}", f"  {'':<{width}}  {choice.understands}"]
-        lines += [f"  {'':<{width}}  {choice.gate}"] * bool(choice.gate)
-    drawn = [f"-m {name} ({choice.understands})" for name, choice in known.items() if choice.drawn_tag]
-    return [*lines, f"then the same command works as it is. In the package: {', '.join(drawn)}"]
+        size = [f"{choice.nbytes / 1e9:.1f} GB"] if choice.repos else []
+        facts = ", ".join([*size, f"licence: {choice.licence}", *([choice.gate] if choice.gate else [])])
+        lines += [f"  {commands[name]:<{width}}  {choice.understands}", f"  {'':<{width}}  {facts}"]
+    drawn = [f"-m {name} ({choice.understands})" for name, choice in known.items() if not (choice.repos or choice.how)]
+    return [
+        *lines,
+        "after `saymask fetch` the same command works as it is; `saymask doctor` says how fast this machine is and what fits its memory",
+        f"in the package: {', '.join(drawn)}",
+    ]
 
 
 class ModelForEach:

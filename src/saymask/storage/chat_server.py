@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -66,10 +67,10 @@ class ChatServer:
             except HTTPError as error:
                 reason = f"HTTP {error.code} {error.reason}"
                 if error.code not in TRY_AGAIN:
-                    said = error.read(300).decode("utf-8", "replace").strip()
+                    said = self._without_key(error.read(300).decode("utf-8", "replace").strip())
                     raise ServiceError(f"{self.address}: {reason} ({said}); check the address, the model's name and the key") from None
                 wait = _seconds(error.headers.get("Retry-After"))
-            except (URLError, TimeoutError, ConnectionError) as error:
+            except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
                 reason, wait = str(getattr(error, "reason", error)), None
             except ValueError:
                 raise ServiceError(f"{self.address}: its answer is no JSON; check the address") from None
@@ -79,10 +80,17 @@ class ChatServer:
 
     def _request(self, data: bytes) -> Request:
         headers = {"Content-Type": "application/json"}
-        key = next((os.environ[name] for name in self.key_variables if os.environ.get(name)), None)
-        if key:
+        if key := self._key():
             headers["Authorization"] = f"Bearer {key}"
         return Request(f"{self.address}/chat/completions", data=data, headers=headers, method="POST")
+
+    def _key(self) -> str | None:
+        return next((os.environ[name] for name in self.key_variables if os.environ.get(name)), None)
+
+    def _without_key(self, said: str) -> str:
+        """A server's words, some of which repeat a key that they refuse."""
+        key = self._key()
+        return said.replace(key, "***") if key else said
 
 
 def text_part(text: str) -> dict[str, Any]:

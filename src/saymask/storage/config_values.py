@@ -27,7 +27,6 @@ _LIBRARY_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
-    ImportError,
     LookupError,
     OSError,
     RuntimeError,
@@ -62,6 +61,8 @@ def building_from(source: Path) -> Iterator[None]:
             yield
         except torch.OutOfMemoryError:
             raise
+        except ImportError as error:
+            raise CheckpointError(f"{source}: a library is not installed: {' '.join(str(error).split())}") from None
         except _LIBRARY_ERRORS as error:
             reason = " ".join(str(error).split())[:300] or "no reason given"
             raise CheckpointError(f"{source}: no model can be built from it ({type(error).__name__}: {reason}); {REMEDY}") from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 from huggingface_hub.errors import HFValidationError, HTTPError
 
 from saymask.errors import CheckpointError
@@ -18,7 +18,8 @@ from saymask.storage.weight_files import weight_files
 
 log = logging.getLogger(__name__)
 
-HUB = "https://huggingface.co"
+HUB = ENDPOINT
+"""https://huggingface.co, or what the environment variable HF_ENDPOINT says."""
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 """What a repository of the hub is called: owner/name."""
 
@@ -42,9 +43,10 @@ class HubRepo:
     needed: tuple[str, ...] = ("config.json",)
 
     def cached(self) -> Path | None:
-        """Folder of a complete copy on this disk."""
+        """Folder of a complete copy on this disk; what is never fetched need not be there."""
+        settings = [f"*{ending}" for ending in _SETTINGS]
         try:
-            folder = Path(snapshot_download(self.repo_id, local_files_only=True))
+            folder = Path(snapshot_download(self.repo_id, local_files_only=True, allow_patterns=settings, ignore_patterns=["*/*"]))
             weight_files(folder)
         except (OSError, CheckpointError):
             return None
@@ -75,29 +77,73 @@ def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
             wanted = {repo: repo.files() for repo in absent}
             log.warning(_notice({repo.repo_id: sum(files.values()) for repo, files in wanted.items()}))
             for repo, files in wanted.items():
-                folders[repo] = Path(snapshot_download(repo.repo_id, allow_patterns=list(files)))
+                folders[repo] = _download(repo.repo_id, list(files))
         except (OSError, HTTPError, HFValidationError) as error:
             raise CheckpointError("\n".join([*_unreachable(absent, error), way_without])) from None
     return [folder for folder in folders.values() if folder is not None]
 
 
-def check(repo: HubRepo, folder: Path) -> int:
-    """Compare a downloaded copy with the hub's digests; returns how many files were compared.
+def _download(repo_id: str, names: Sequence[str]) -> Path:
+    """Settings first, so that a copy with weights has everything; then weights, one file after the other in this thread.
+
+    The client's own threads would not stop for Ctrl-C before their files are complete.
+    """
+    settings = [name for name in names if name.endswith(_SETTINGS)]
+    folder = Path(snapshot_download(repo_id, allow_patterns=settings))
+    for name in names:
+        if name not in settings:
+            hf_hub_download(repo_id, name)
+    return folder
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What the hub says of a file's content: its size and, by how it is stored, SHA-256 or git's blob id."""
+
+    size: int
+    sha256: str | None
+    blob_id: str | None
+
+    def flaw(self, path: Path) -> str | None:
+        """In which way a file differs, if it does."""
+        if path.stat().st_size != self.size:
+            return f"{path.stat().st_size} bytes, the hub has {self.size}"
+        with path.open("rb") as file:
+            if self.sha256:
+                found, expected = hashlib.file_digest(file, "sha256").hexdigest(), self.sha256
+            else:
+                content = file.read()
+                found, expected = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest(), self.blob_id
+        return None if expected in (found, None) else f"its digest is {found}, on the hub {expected}"
+
+
+def digests(repo: HubRepo) -> dict[str, Digest]:
+    """What the hub says of each file of a repository.
 
     Raises:
-        CheckpointError: a file differs, or the hub cannot be asked.
+        CheckpointError: it cannot be asked.
     """
     try:
         siblings = HfApi().model_info(repo.repo_id, files_metadata=True).siblings or []
     except (OSError, HTTPError, HFValidationError) as error:
         raise CheckpointError("\n".join(_unreachable([repo], error))) from None
-    digests = {sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs}
-    present = {name: digest for name, digest in digests.items() if (folder / name).is_file()}
-    for name, digest in present.items():
-        with (folder / name).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != digest:
-            raise CheckpointError(f"{folder / name}: sha256 {found}, the hub has {digest}; delete the file and fetch it again")
+    return {each.rfilename: Digest(each.size or 0, each.lfs.sha256 if each.lfs else None, each.blob_id) for each in siblings}
+
+
+def check(folder: Path, expected: Mapping[str, Digest]) -> int:
+    """Compare the files of a copy with the hub's digests; returns how many were compared.
+
+    Raises:
+        CheckpointError: files differ; they are removed, so that the next fetch gets them anew.
+    """
+    present = {name: digest for name, digest in expected.items() if (folder / name).is_file()}
+    flaws = {name: flaw for name, digest in present.items() if (flaw := digest.flaw(folder / name))}
+    for name in flaws:
+        (folder / name).resolve().unlink()  # the content, which the cache may hold apart from the name
+        (folder / name).unlink(missing_ok=True)
+    if flaws:
+        listed = "; ".join(f"{name}: {flaw}" for name, flaw in flaws.items())
+        raise CheckpointError(f"{folder}: damaged and removed: {listed}; fetch it again")
     return len(present)
 
 

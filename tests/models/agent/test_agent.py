@@ -202,6 +202,12 @@ def test_a_server_that_never_answers_is_an_error_that_names_it():
         ask([Say(pause=0.6)] * 4, timeout=0.1)
 
 
+def test_an_answer_that_breaks_off_is_tried_again():
+    cut_off = Say("red", headers={"Content-Length": "5000"})
+    result, server, pauses = ask([cut_off, propose({"phrase": "red"}), judge(_1="accept")])
+    assert boxes(result) == [RED] and len(server.requests) == 3 and pauses == [0.5]
+
+
 def test_a_server_that_fails_while_verifying_leaves_the_best_candidate():
     result, _, _ = ask([propose({"phrase": "red"}), *([Say(status=500)] * 4)])
     assert boxes(result) == [RED] and result.notes["low_confidence"] and "HTTP 500" in result.notes["stopped"]
@@ -210,14 +216,15 @@ def test_a_server_that_fails_while_verifying_leaves_the_best_candidate():
 def test_a_refusal_is_not_tried_again_and_does_not_show_the_key(monkeypatch):
     monkeypatch.setenv("SAYMASK_AGENT_KEY", "sk-secret")
     with pytest.raises(ServiceError, match="HTTP 401") as caught:
-        ask([Say("wrong key", status=401)])
+        ask([Say("wrong key sk-secret", status=401)])
     assert "sk-secret" not in str(caught.value) and "key" in str(caught.value)
 
 
-def test_the_key_is_sent_and_written_nowhere(monkeypatch):
+def test_the_key_is_sent_and_written_nowhere(monkeypatch, caplog):
     monkeypatch.setenv("SAYMASK_AGENT_KEY", "sk-secret")
-    result, server, _ = ask([propose({"phrase": "red"}), judge(_1="accept")])
-    assert server.headers[0]["Authorization"] == "Bearer sk-secret"
+    caplog.set_level("DEBUG")
+    result, server, _ = ask([Say(status=503), propose({"phrase": "red"}), judge(_1="accept")])
+    assert server.headers[0]["Authorization"] == "Bearer sk-secret" and "sk-secret" not in caplog.text
     assert all(b"sk-secret" not in content for content in result.files.values()) and "sk-secret" not in json.dumps(result.notes)
 
 
@@ -240,6 +247,12 @@ def test_when_the_budget_is_spent_the_best_candidate_is_flagged():
 def test_tokens_are_a_budget_too():
     result, server, _ = ask([propose({"phrase": "red"}), judge(_1="unsure")], max_tokens=150)
     assert len(server.requests) == 2 and result.notes["low_confidence"]
+
+
+def test_seconds_are_a_budget_too():
+    """Counted from the first question on: the second comes after 0.2 s and more."""
+    result, server, _ = ask([Say(propose({"phrase": "red"}).text, pause=0.2)], max_seconds=0.2)
+    assert len(server.requests) == 1 and boxes(result) == [RED] and result.notes["stopped"] == "the budget is spent"
 
 
 def test_a_second_run_asks_nothing(tmp_path):

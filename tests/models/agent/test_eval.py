@@ -4,21 +4,50 @@ import json
 from pathlib import Path
 
 import pytest
-from drawn_parts import ColourDetector, ColourTracker
+import torch
+from drawn_parts import ColourTracker
 from scripted_server import Say, scripted_server
 from typer.testing import CliRunner
 
 from saymask.cli.main import app
 from saymask.models.agent import loading
 from saymask.models.agent.server import ServerModel
+from saymask.models.grounded.detection import Detections
 from saymask.models.grounded.segmenter import GroundedSegmenter
+from saymask.toyworld.dataset import load_toyworld
+from saymask.trackers.base import FrameMasks
+
+
+class WholeFrame:
+    """A detector whose only box is the frame."""
+
+    name, default_threshold, weights_files = "whole frame", 0.5, ()
+
+    def detect(self, frame_HWC, phrases, threshold):
+        height, width = frame_HWC.shape[:2]
+        return Detections(torch.tensor([[0.0, 0, width, height]]), torch.tensor([0.9]), torch.tensor([0]))
+
+
+class EveryPixel(ColourTracker):
+    """A tracker to which every pixel is the object's, on all frames."""
+
+    def masks_in_boxes(self, video, frame_idx, boxes_N4, features=None):
+        return FrameMasks(frame_idx, torch.ones(len(boxes_N4), video.height, video.width, dtype=torch.bool), torch.ones(len(boxes_N4)))
+
+    def propagate(self, video, reference_masks, features=None):
+        return (FrameMasks(t, masks_NHW.bool(), torch.ones(1)) for masks_NHW in reference_masks.values() for t in range(video.num_frames))
+
+
+def share_of_frame(index: int) -> float:
+    """J of a mask that is every pixel: the mean part of the frame that is the object's."""
+    return float(load_toyworld(None, "test")[index].masks_THW.mean())
 
 
 @pytest.mark.usefixtures("loopback")
 def test_failures_count_as_nothing_and_only_they_are_asked_again(monkeypatch, tmp_path):
     def load_model(name, runtime):
         assert name == "grounded"
-        return GroundedSegmenter(ColourDetector(), ColourTracker())
+        return GroundedSegmenter(WholeFrame(), EveryPixel())
 
     monkeypatch.setattr(loading, "load_model", load_model)  # its weights are not on this disk
     monkeypatch.setattr(ServerModel.__init__, "__defaults__", (5.0, 1, lambda seconds: None))
@@ -26,8 +55,11 @@ def test_failures_count_as_nothing_and_only_they_are_asked_again(monkeypatch, tm
     out = tmp_path / "eval"
 
     def answer(request) -> Say:
-        absent = Say('{"absent": true, "targets": []}')
-        return Say(status=500) if broken and len(server.requests) == 0 else absent
+        if broken and not server.requests:
+            return Say(status=500)
+        if "numbered" in request["messages"][0]["content"][0]["text"]:
+            return Say('{"verdicts": [{"number": 1, "verdict": "accept", "probability": 0.9}]}')
+        return Say('{"targets": [{"phrase": "thing"}]}')
 
     def evaluate(*options: str) -> dict:
         name = f"agent:{server.address}#scripted"
@@ -40,8 +72,14 @@ def test_failures_count_as_nothing_and_only_they_are_asked_again(monkeypatch, tm
         asked = len(server.requests)
         broken = False
         second = evaluate("--resume")
-        assert (first["expected"], first["found"]) == (2, 1)
-        assert (second["expected"], second["found"]) == (2, 2)
-        assert asked == 3, "the first video's question failed, the second was asked its own and a swapped one"
-        again = [prompt.split("Query: ")[1] for prompt in server.prompts()]
-        assert len(again) == 5 and again[3] == again[0] and again[4] not in again[1:3]
+
+    one, other = share_of_frame(0), share_of_frame(1)
+    assert (first["expected"], first["found"]) == (2, 1) and "HTTP 500" in first["failed"][0]["reason"]
+    assert first["overall"]["j"] == pytest.approx((0 + other) / 2)
+    assert (second["expected"], second["found"], second["failed"]) == (2, 2, [])
+    assert second["overall"]["j"] == pytest.approx((one + other) / 2)
+
+    queries = [prompt.split("Query: ")[1].split("\n")[0] for prompt in server.prompts()]
+    assert asked == 1 + 2 + 2, "the first question failed; of the second video its own was asked, and a swapped one, each with its verdicts"
+    assert len(queries) == asked + 2 + 2
+    assert queries[5] == queries[6] == queries[0] and not {queries[5], queries[7]} & set(queries[1:5])

@@ -5,7 +5,8 @@ import pytest
 import torch
 from drawn_parts import ColourDetector, ColourTracker
 from torch.nn import functional
-from transformers import GroundingDinoForObjectDetection, Sam2VideoModel
+from transformers import EdgeTamVideoModel, GroundingDinoForObjectDetection, Sam2VideoModel
+from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoInferenceSession
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 from transformers.models.sam2_video.processing_sam2_video import Sam2VideoProcessor
 
@@ -54,9 +55,15 @@ class BoxScaling(Sam2VideoProcessor):
         self.target_size, self.point_pad_value = 64, -10
 
 
-def test_boxes_masks_and_ids_equal_plain_calls_of_the_library(dino_folder, sam2_folder):
+@pytest.mark.parametrize(
+    ("name", "model_class", "session_class"),
+    [("sam2_folder", Sam2VideoModel, Sam2VideoInferenceSession), ("edgetam_folder", EdgeTamVideoModel, EdgeTamVideoInferenceSession)],
+    ids=["SAM 2", "EdgeTAM"],
+)
+def test_boxes_masks_and_ids_equal_plain_calls_of_the_library(request, dino_folder, name, model_class, session_class):
+    folder = request.getfixturevalue(name)
     frames = np.random.default_rng(5).integers(0, 256, (9, 37, 53, 3), np.uint8)
-    segmenter = load_model(f"grounded:{dino_folder}+{sam2_folder}", CPU)
+    segmenter = load_model(f"grounded:{dino_folder}+{folder}", CPU)
     scores = segmenter.detector.detect(frames[0], ["the red dog"], 0.0).scores_N.sort(descending=True).values
     threshold = float(scores[2:4].mean())  # three boxes
     with VideoSession(Video.from_frames(frames, fps=3), segmenter) as session:
@@ -70,18 +77,18 @@ def test_boxes_masks_and_ids_equal_plain_calls_of_the_library(dino_folder, sam2_
     (found,) = processor.post_process_grounded_object_detection(outputs, threshold=threshold, target_sizes=[(37, 53)])
     order = found["scores"].argsort(descending=True)
     boxes = found["boxes"][order]
-    model = Sam2VideoModel.from_pretrained(sam2_folder).eval()
+    model = model_class.from_pretrained(folder).eval()
     pixels = stretched(torch.from_numpy(frames), 64, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    prompted = Sam2VideoInferenceSession(pixels, 37, 53, dtype=torch.float32)
+    prompted = session_class(pixels, 37, 53, dtype=torch.float32)
     BoxScaling().process_new_points_or_boxes_for_video_frame(prompted, 0, [0, 1, 2], input_boxes=[boxes.tolist()])
     lowres = model(prompted, frame_idx=0).pred_masks
     masks = functional.interpolate(lowres, size=(37, 53), mode="bilinear")[:, 0] > 0
-    tracked = Sam2VideoInferenceSession(pixels, 37, 53, dtype=torch.float32)
+    tracked = session_class(pixels, 37, 53, dtype=torch.float32)
     BoxScaling().process_new_mask_for_video_frame(tracked, 0, [0, 1, 2], list(masks))
     expected = {}
     for output in model.propagate_in_video_iterator(tracked, 0):
         logits = functional.interpolate(output.pred_masks, size=(37, 53), mode="bilinear")[:, 0]
-        expected[output.frame_idx] = (logits > 0) & (logits == logits.max(0).values)
+        expected[output.frame_idx] = (logits > 0) & (logits.argmax(0) == torch.arange(3)[:, None, None])
 
     assert [masklet.obj_id for masklet in result.masklets] == [1, 2, 3]
     assert [masklet.presence for masklet in result.masklets] == pytest.approx(found["scores"][order].tolist())

@@ -12,10 +12,12 @@ from transformers.models.sam3_video.processing_sam3_video import Sam3VideoProces
 
 from saymask.errors import ConfigError
 from saymask.models.checkpoints import load_model
+from saymask.models.sam3.options import Sam3Options
 from saymask.models.sam3.phrases import noun_phrases
-from saymask.records import Rle, Video
+from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
+from saymask.trackers.loading import load_tracker
 from saymask.video.transforms import stretched
 
 CPU = Runtime("cpu", "float32")
@@ -32,41 +34,142 @@ class WithoutTorchvision(Sam3VideoProcessor):
         pass
 
 
-def plain(folder, video: Video, segmenter, phrases: list[str]) -> dict[int, dict]:
-    """The library alone: a session with all frames, its iterator, its post-processing."""
-    model = Sam3VideoModel.from_pretrained(folder).eval()
-    frames = stretched(torch.from_numpy(video.frames(range(video.num_frames))), 112, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    session = Sam3VideoInferenceSession(frames, video.height, video.width, dtype=torch.float32)
+def corners(masks_NHW: torch.Tensor) -> torch.Tensor:
+    """Boxes x0 y0 x1 y1 of the outermost pixels, as torchvision's `masks_to_boxes` gives them: the last pixel is inside."""
+    found = [mask_HW.nonzero(as_tuple=True) for mask_HW in masks_NHW]
+    return torch.tensor([[xs.min(), ys.min(), xs.max(), ys.max()] if len(xs) else [0, 0, 0, 0] for ys, xs in found]).float()
+
+
+@pytest.fixture(autouse=True)
+def boxes_without_torchvision(monkeypatch):
+    monkeypatch.setattr(sys.modules[Sam3VideoProcessor.__module__], "masks_to_boxes", corners, raising=False)
+
+
+def prepared(video: Video) -> torch.Tensor:
+    return stretched(torch.from_numpy(video.frames(range(video.num_frames))), 112, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def prompt(session: Sam3VideoInferenceSession, segmenter, phrases: list[str]) -> None:
     for phrase in phrases:
         prompt_id = session.add_prompt(phrase)
         text = segmenter.tokenizer(phrase, return_tensors="pt", padding="max_length", max_length=8)
         session.prompt_input_ids[prompt_id] = text["input_ids"]
         session.prompt_attention_masks[prompt_id] = text["attention_mask"]
+
+
+def plain(folder, video: Video, segmenter, phrases: list[str]) -> dict[int, dict]:
+    """The library alone: a session that keeps all frames and outputs, its iterator, its post-processing."""
+    model = Sam3VideoModel.from_pretrained(folder).eval()
+    session = Sam3VideoInferenceSession(prepared(video), video.height, video.width, dtype=torch.float32)
+    prompt(session, segmenter, phrases)
     return {
         output.frame_idx: WithoutTorchvision().postprocess_outputs(session, output)
         for output in model.propagate_in_video_iterator(session, 0)
     }
 
 
-def test_masks_and_ids_equal_those_of_the_library_alone(sam3_folder, monkeypatch):
-    def boxes(masks_NHW):
-        return torch.tensor([Rle.encode(mask_HW.numpy()).box() or (0, 0, 0, 0) for mask_HW in masks_NHW])
+def rows_of(output: dict) -> dict[int, int]:
+    """Id -> row of the objects that show a pixel."""
+    return {int(obj_id): row for row, obj_id in enumerate(output["object_ids"]) if output["masks"][row].any()}
 
-    monkeypatch.setattr(sys.modules[Sam3VideoProcessor.__module__], "masks_to_boxes", boxes, raising=False)
+
+def test_masks_boxes_scores_and_ids_equal_those_of_the_library_alone(sam3_folder):
+    """24 frames are many times what the memory reaches back (4 frames), so what is dropped on the way is shown to change nothing."""
     video = noise(24)
     segmenter = load_model(f"sam3:{sam3_folder}", CPU)
     expected = plain(sam3_folder, video, segmenter, ["red dog", "ball"])
     with VideoSession(video, segmenter) as session:
         (result,) = session.segment("the red dog; a ball").results
-    seen: dict[int, dict[int, np.ndarray]] = {}
+    ids = sorted({obj_id for output in expected.values() for obj_id in rows_of(output)})
+    assert len(ids) == len(result.masklets) > 1, "a video with one object shows nothing of ids"
+    masklets = dict(zip(ids, result.masklets, strict=True))
+    assert [masklet.obj_id for masklet in result.masklets] == list(range(1, len(ids) + 1))
+    compared_boxes, scores = 0, {obj_id: [0.0] for obj_id in ids}
     for t, output in expected.items():
-        for obj_id, mask_HW in zip(output["object_ids"].tolist(), output["masks"], strict=True):
-            if mask_HW.any():
-                seen.setdefault(obj_id, {})[t] = mask_HW.numpy()
-    assert len(seen) == len(result.masklets) > 0, "a video without an object shows nothing"
-    for (_, by_frame), masklet in zip(sorted(seen.items()), result.masklets, strict=True):
-        for t in range(24):
-            assert np.array_equal(masklet.rle_T[t].decode(), by_frame.get(t, np.zeros((37, 53), dtype=bool))), f"frame {t}"
+        phrases = {obj_id: phrase for phrase, obj_ids in output["prompt_to_obj_ids"].items() for obj_id in obj_ids}
+        rows = rows_of(output)
+        for obj_id, masklet in masklets.items():
+            if obj_id not in rows:
+                assert masklet.rle_T[t].area == 0 and masklet.frame_scores_T[t] == 0
+                continue
+            row = rows[obj_id]
+            mask_HW = output["masks"][row]
+            assert np.array_equal(masklet.rle_T[t].decode(), mask_HW.numpy()), f"frame {t}, object {obj_id}"
+            assert masklet.frame_scores_T[t] == pytest.approx(float(output["scores"][row]), abs=1e-6)
+            assert masklet.phrase == phrases[obj_id]
+            scores[obj_id].append(float(output["scores"][row]))
+            if torch.equal(corners(mask_HW[None])[0], output["boxes"][row]):  # else the box is around pixels that another object has got
+                x0, y0, x1, y1 = output["boxes"][row].int().tolist()
+                assert masklet.rle_T[t].box() == (x0, y0, x1 + 1, y1 + 1)
+                compared_boxes += 1
+    assert compared_boxes >= 24
+    assert [masklet.presence for masklet in result.masklets] == pytest.approx([max(scores[obj_id]) for obj_id in ids], abs=1e-6)
+
+
+def streamed(segmenter, video: Video, query: str, **options) -> list[list]:
+    walk = segmenter.follow(video, query, Sam3Options(**options))
+    return [walk.step(t) for t in range(video.num_frames)]
+
+
+def test_followed_frame_by_frame_it_equals_the_librarys_own_streaming(sam3_folder):
+    video = noise(16)
+    segmenter = load_model(f"sam3:{sam3_folder}", CPU)
+    found = streamed(segmenter, video, "the red dog; a ball")
+    model = Sam3VideoModel.from_pretrained(sam3_folder).eval()
+    session = Sam3VideoInferenceSession(video_height=video.height, video_width=video.width, dtype=torch.float32)
+    prompt(session, segmenter, ["red dog", "ball"])
+    with torch.inference_mode():
+        for t, pixels in enumerate(prepared(video)):
+            output = WithoutTorchvision().postprocess_outputs(session, model(inference_session=session, frame=pixels))
+            rows = rows_of(output)
+            assert [sighting.obj_id for sighting in found[t]] == sorted(rows), f"frame {t}"
+            for sighting in found[t]:
+                assert torch.equal(sighting.mask_HW, output["masks"][rows[sighting.obj_id]])
+                assert sighting.score == pytest.approx(float(output["scores"][rows[sighting.obj_id]]), abs=1e-6)
+    assert any(len(seen) > 1 for seen in found)
+
+
+def test_followed_frame_by_frame_no_later_frame_is_read_and_none_is_kept(sam3_folder):
+    class Latest:
+        """A live stream: only the frame that was stepped to can be read."""
+
+        height, width, now = 37, 53, -1
+
+        def frames(self, frame_idx):
+            assert list(frame_idx) == [self.now]
+            return np.random.default_rng(self.now).integers(0, 256, (1, 37, 53, 3), np.uint8)
+
+    segmenter = load_model(f"sam3:{sam3_folder}", CPU)
+    source = Latest()
+    walk = segmenter.follow(source, "ball", Sam3Options(max_objects=1))
+    for source.now in range(12):
+        seen = walk.step(source.now)
+        assert len(seen) <= 1 and walk._session.processed_frames is None
+        tracked = [outputs["non_cond_frame_outputs"] for outputs in walk._session.output_dict_per_obj.values()]
+        assert all(len(outputs) <= 4 for outputs in tracked)
+    with pytest.raises(ConfigError, match="use -m agent"):
+        segmenter.follow(source, "which one wins?", Sam3Options())
+
+
+def test_another_tracker_starts_where_an_object_is_largest_and_refine_corrects_it(sam3_folder, sam2_folder):
+    video = noise(8)
+    segmenter, tracker = load_model(f"sam3:{sam3_folder}", CPU), load_tracker("sam2", CPU, sam2_folder)
+    with VideoSession(video, segmenter) as session:
+        (own,) = session.segment("the red dog").results
+        with pytest.raises(ConfigError, match="tracker"):
+            session.refine(0, np.zeros((37, 53), bool))
+    with VideoSession(video, segmenter, tracker) as session:
+        (result,) = session.segment("the red dog", max_objects=1).results
+        corrected = np.zeros((37, 53), bool)
+        corrected[5:20, 10:40] = True
+        (refined,) = session.refine(3, corrected).results
+    best = max(range(len(own.masklets)), key=lambda n: own.masklets[n].presence)
+    start = max(range(8), key=lambda t: own.masklets[best].rle_T[t].area)
+    reference = torch.from_numpy(own.masklets[best].rle_T[start].decode())[None]
+    for masks, prediction in (({start: reference}, result), ({start: reference, 3: torch.from_numpy(corrected)[None]}, refined)):
+        for frame in tracker.propagate(video, masks):
+            assert np.array_equal(prediction.masklets[0].rle_T[frame.frame_idx].decode(), frame.masks_NHW[0].numpy())
+    assert result.notes["tracker"] == "sam2" and result.notes["reference_frames"] == [start]
 
 
 def test_what_is_held_does_not_grow_with_the_video(sam3_folder):

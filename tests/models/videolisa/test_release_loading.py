@@ -360,7 +360,7 @@ def test_a_download_is_announced_and_takes_one_format(monkeypatch, release, capl
     def model_info(repo_id, files_metadata):
         return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=size) for name, size in listing[repo_id].items()])
 
-    def snapshot(repo_id, local_files_only=False, allow_patterns=None):
+    def snapshot(repo_id, local_files_only=False, allow_patterns=None, ignore_patterns=None):
         if local_files_only:
             raise FileNotFoundError(repo_id)
         assert caplog.messages, "the notice comes first"
@@ -368,11 +368,12 @@ def test_a_download_is_announced_and_takes_one_format(monkeypatch, release, capl
         return str(tower if "clip" in repo_id else folder)
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(hub, "hf_hub_download", lambda repo_id, name: fetched[repo_id].append(name))
     monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(model_info=model_info))
     assert load_hub("ZechenBai/VideoLISA-3.8B", CPU, "fake").name == "fake"
     assert fetched == {
         "ZechenBai/VideoLISA-3.8B": ["config.json", "tokenizer.model", "pytorch_model-1.bin"],
-        "openai/clip-vit-large-patch14-336": ["model.safetensors", "config.json"],
+        "openai/clip-vit-large-patch14-336": ["config.json", "model.safetensors"],
     }
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(
@@ -382,7 +383,7 @@ def test_a_download_is_announced_and_takes_one_format(monkeypatch, release, capl
 
 def test_what_is_on_disk_is_not_fetched_again(monkeypatch, release):
     folders = {"some/fork": release[0], "openai/clip-vit-large-patch14-336": release[1]}
-    monkeypatch.setattr(hub, "snapshot_download", lambda repo_id, local_files_only: str(folders[repo_id]))
+    monkeypatch.setattr(hub, "snapshot_download", lambda repo_id, **_: str(folders[repo_id]))
     monkeypatch.setattr(hub, "HfApi", lambda: pytest.fail("the hub was asked"))
     assert load_hub("some/fork", CPU, "fork").name == "fork"
 

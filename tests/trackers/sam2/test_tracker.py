@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from transformers import Sam2VideoModel
+from transformers import EdgeTamVideoModel, Sam2VideoModel
+from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoInferenceSession
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 from transformers.models.sam2_video.processing_sam2_video import Sam2VideoProcessor
 
@@ -26,12 +27,18 @@ from saymask.video.transforms import stretched
 
 CPU = Runtime("cpu", "float32")
 HEIGHT, WIDTH = 37, 53
+NEEDS_TIMM = {"model_type": "edgetam_vision_model"}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @pytest.fixture
 def tracker(sam2_folder: Path) -> Sam2Tracker:
     return load_sam2(CPU, sam2_folder)
+
+
+@pytest.fixture
+def edgetam(edgetam_folder: Path) -> Sam2Tracker:
+    return load_sam2(CPU, edgetam_folder)
 
 
 def noise_video(num_frames: int) -> Video:
@@ -47,10 +54,13 @@ def boxes(*tops: int | None) -> torch.Tensor:
     return masks_NHW
 
 
-def plain_logits(model: Sam2VideoModel, video: Video, reference_masks: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+def plain_logits(
+    model: Sam2VideoModel | EdgeTamVideoModel, video: Video, reference_masks: dict[int, torch.Tensor]
+) -> dict[int, torch.Tensor]:
     """Logits at video size by the library's own means: all frames in a session that keeps everything, its prompts, its propagation."""
     frames = torch.from_numpy(video.frames(range(video.num_frames)))
-    session = Sam2VideoInferenceSession(stretched(frames, 64, MEAN, STD), HEIGHT, WIDTH, dtype=torch.float32)
+    session_class = Sam2VideoInferenceSession if isinstance(model, Sam2VideoModel) else EdgeTamVideoInferenceSession
+    session = session_class(stretched(frames, 64, MEAN, STD), HEIGHT, WIDTH, dtype=torch.float32)
     for frame_idx in sorted(reference_masks):
         shown = {n: mask_HW for n, mask_HW in enumerate(reference_masks[frame_idx]) if mask_HW.any()}
         Sam2VideoProcessor.process_new_mask_for_video_frame(
@@ -80,6 +90,7 @@ def assert_equal(actual: list[FrameMasks], expected: list[FrameMasks]) -> None:
 # -- what it computes -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("tracker_name", ["tracker", "edgetam"])
 @pytest.mark.parametrize(
     ("num_frames", "references"),
     [
@@ -90,7 +101,8 @@ def assert_equal(actual: list[FrameMasks], expected: list[FrameMasks]) -> None:
     ],
     ids=["one object", "two references", "absent objects", "short video"],
 )
-def test_masks_equal_those_of_the_library_alone(tracker, num_frames, references):
+def test_masks_equal_those_of_the_library_alone(request, tracker_name, num_frames, references):
+    tracker = request.getfixturevalue(tracker_name)
     video = noise_video(num_frames)
     results = by_frame(list(tracker.propagate(video, references)))
     expected = plain_logits(tracker.model, video, references)
@@ -281,10 +293,17 @@ def test_tensors_that_do_not_fit_are_named(copy):
         (lambda folder: (folder / "config.json").unlink(), "config.json: no such file; the copy is incomplete or damaged: fetch it again"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights; expected model.safetensors or pytorch_model.bin"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"12345678"), "model.safetensors: cannot be read as weights ("),
-        (lambda folder: change_config(folder, model_type="sam2"), "model_type 'sam2' is not 'sam2_video'; give a copy of https://"),
+        (
+            lambda folder: change_config(folder, model_type="sam2"),
+            "model_type 'sam2' is none of sam2_video, edgetam_video; give a copy of https://",
+        ),
         (lambda folder: change_config(folder, num_maskmem="seven"), "no model can be built from it ("),
+        (
+            lambda folder: change_config(folder, model_type="edgetam_video", vision_config={"model_type": "edgetam_vision_model"}),
+            "pip install timm",
+        ),
     ],
-    ids=["no config", "no weights", "damaged", "another model", "senseless number"],
+    ids=["no config", "no weights", "damaged", "another model", "senseless number", "a library is missing"],
 )
 def test_a_folder_that_cannot_be_used_is_named_with_the_reason(copy, spoil, message):
     spoil(copy)
@@ -317,7 +336,7 @@ def test_without_a_network_one_error_says_what_is_needed(monkeypatch):
 
 def test_a_repository_on_disk_is_loaded_without_the_hub(monkeypatch, sam2_folder):
     asked = []
-    monkeypatch.setattr(hub, "snapshot_download", lambda repo_id, local_files_only: asked.append(repo_id) or str(sam2_folder))
+    monkeypatch.setattr(hub, "snapshot_download", lambda repo_id, **_: asked.append(repo_id) or str(sam2_folder))
     monkeypatch.setattr(hub, "HfApi", lambda: pytest.fail("the hub was asked"))
     for weights in (None, "someone/sam2-fork"):
         assert load_sam2(CPU, weights).weights_files == (sam2_folder / "model.safetensors",)

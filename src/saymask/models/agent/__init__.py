@@ -12,7 +12,7 @@ FAMILY = Family(
     choices={
         "agent": Choice(
             understands='any sentence or question, with "not in this video": "the one who will win"',
-            licence="of the vision-language model you name: a local one or a server's",
+            licence="that of the vision-language model you name; needs grounded as well (saymask fetch grounded)",
             how="-m agent:http://HOST/v1#NAME",
         )
     },

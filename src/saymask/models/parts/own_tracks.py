@@ -1,13 +1,16 @@
 """For families that track what they find: masks of every frame as run lengths, which are all that is held of a long video.
 
 masks of some objects on one frame ─ tracker.propagate ─ track_T of each: (Rle, score) per frame
+frame after frame, none known before it is stepped to ─ ForwardWalk.step ─ what is seen on it
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from saymask.models.run_lengths import encode_masks
@@ -15,6 +18,48 @@ from saymask.records import Rle, Video
 
 TrackFrame = tuple[Rle, float]
 """An object's mask on one frame, and its score (0 ... 1)."""
+
+
+class FrameSource(Protocol):
+    """Where a walk reads frames: a `Video`, or a live stream, which has its latest frame only."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
+        """uint8 frames_THWC."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """An object of a query on one frame.
+
+    Args:
+        obj_id: stays the same from frame to frame.
+        phrase: the words it answers to.
+        presence: the highest score it had so far, 0 ... 1.
+        mask_HW: bool, at the source's size, with at least one pixel.
+        score: of this frame, 0 ... 1.
+    """
+
+    obj_id: int
+    phrase: str
+    presence: float
+    mask_HW: Tensor
+    score: float
+
+
+class ForwardWalk(Protocol):
+    """One query, answered frame after frame: nothing that a step gives depends on a later frame. A segmenter that can do so gives it as
+    `follow(source, query, options)`."""
+
+    def step(self, frame_idx: int) -> list[Sighting]:
+        """What is seen on the next frame, which the source must have now; from 0 on, none left out."""
+        ...
 
 
 class BoxTracker(Protocol):

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from saymask.models.base import Answer, ObjectAnswer, VideoView
-from saymask.models.parts.own_tracks import TrackFrame
+from saymask.models.parts.own_tracks import FrameSource, Sighting, TrackFrame
 from saymask.models.run_lengths import encode_masks
 from saymask.models.sam3 import FAMILY
 from saymask.models.sam3.options import Sam3Options
 from saymask.models.sam3.phrases import noun_phrases
-from saymask.models.sam3.session import StreamedSession
+from saymask.models.sam3.session import LiveSession, PrunedSession, VideoFileSession
 from saymask.records import Rle, Video
 
 
@@ -52,13 +52,8 @@ class Sam3Segmenter:
     @torch.inference_mode()
     def _track(self, video: Video, phrases: Sequence[str]) -> tuple[dict[int, dict[int, TrackFrame]], dict[int, str], dict[int, float]]:
         """Per object that was not withdrawn: mask and score by frame, its phrase, and its highest score."""
-        session = StreamedSession(self.model, video)
-        for phrase in phrases:
-            prompt_id = session.add_prompt(phrase)
-            length = self.model.config.detector_config.text_config.max_position_embeddings
-            text = self.tokenizer(phrase, return_tensors="pt", padding="max_length", truncation=True, max_length=length)
-            session.prompt_input_ids[prompt_id] = text["input_ids"].to(self.model.device)
-            session.prompt_attention_masks[prompt_id] = text["attention_mask"].to(self.model.device)
+        session = VideoFileSession(self.model, video)
+        self.prompt(session, phrases)
         tracks: dict[int, dict[int, TrackFrame]] = {}
         words: dict[int, str] = {}
         scores: dict[int, float] = {}
@@ -74,11 +69,56 @@ class Sam3Segmenter:
             tracks.pop(obj_id, None)
         return tracks, words, scores
 
+    def prompt(self, session: PrunedSession, phrases: Sequence[str]) -> None:
+        """Tell a session what to look for."""
+        length = self.model.config.detector_config.text_config.max_position_embeddings
+        for phrase in phrases:
+            prompt_id = session.add_prompt(phrase)
+            text = self.tokenizer(phrase, return_tensors="pt", padding="max_length", truncation=True, max_length=length)
+            session.prompt_input_ids[prompt_id] = text["input_ids"].to(self.model.device)
+            session.prompt_attention_masks[prompt_id] = text["attention_mask"].to(self.model.device)
+
+    def follow(self, source: FrameSource, query: str, options: Sam3Options) -> Sam3Walk:
+        """Answer a query frame after frame; see `ForwardWalk`.
+
+        Raises:
+            ConfigError: a question, or nothing that could be a phrase.
+        """
+        return Sam3Walk(self, source, noun_phrases(query), options)
+
     def notice(self, video: Video) -> str | None:
         return None
 
     def unknown_words(self, query: str) -> list[str]:
         return []
+
+
+class Sam3Walk:
+    """The library's streaming inference: the masks of a frame are given at once, and what was found is never withdrawn."""
+
+    def __init__(self, segmenter: Sam3Segmenter, source: FrameSource, phrases: Sequence[str], options: Sam3Options):
+        self._model = segmenter.model
+        self._source = source
+        self._phrases = phrases
+        self._max_objects = options.max_objects
+        self._session = LiveSession(segmenter.model, source)
+        segmenter.prompt(self._session, phrases)
+        self._presence: dict[int, float] = {}
+
+    @torch.inference_mode()
+    def step(self, frame_idx: int) -> list[Sighting]:
+        """See `ForwardWalk`; beyond `max_objects` the ids that were seen first stay."""
+        (frame_HWC,) = self._source.frames([frame_idx])
+        output = self._model(inference_session=self._session, frame=self._session.prepared(frame_HWC), frame_idx=frame_idx)
+        self._session.forget(frame_idx)
+        words = {obj_id: self._phrases[prompt_id] for obj_id, prompt_id in self._session.obj_id_to_prompt_id.items()}
+        seen = []
+        for obj_id, mask_HW in sorted(masks_of(output, self._session, words, (self._source.height, self._source.width)).items()):
+            if obj_id in self._presence or len(self._presence) < self._max_objects:
+                score = float(output.obj_id_to_score[obj_id])
+                self._presence[obj_id] = max(score, self._presence.get(obj_id, 0.0))
+                seen.append(Sighting(obj_id, words[obj_id], self._presence[obj_id], mask_HW, score))
+        return seen
 
 
 def masks_of(output: Any, session: Any, words: dict[int, str], size: tuple[int, int]) -> dict[int, Tensor]:

@@ -1,4 +1,4 @@
-"""SAM 2 (Ravi et al. 2024, section 4) as published in `transformers`, with masks as its prompts.
+"""SAM 2 (Ravi et al. 2024, section 4) and EdgeTAM (arXiv 2501.07256) as published in `transformers`, with masks as their prompts.
 
 All references are given first, so that each is visible from every frame. Then the video is tracked forwards from the earliest reference,
 and from there backwards to its start. Objects are tracked each for itself; a pixel that several claim goes to the largest logit.
@@ -19,22 +19,25 @@ from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
 from saymask.storage.published import load_published
-from saymask.storage.weight_files import weight_files
+from saymask.storage.weight_files import read_json, weight_files
 from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references, exclusive_masks
+from saymask.trackers.sam2.edgetam import EdgeTam
 from saymask.trackers.sam2.session import FrameFeatures, StreamedSession
 
 SAM2_REPO = "facebook/sam2.1-hiera-tiny"
 TYPICAL_BYTES = {SAM2_REPO: 156_000_000}
 """What to expect when the hub cannot be asked."""
 WEIGHTS_OPTION = "--tracker-weights DIR (in Python: tracker_weights=DIR)"
+MODELS = {"sam2_video": Sam2VideoModel, "edgetam_video": EdgeTam}
+"""`model_type` of a folder -> the model in it; all take the same session."""
 
 
 class Sam2Tracker:
-    """A loaded SAM 2, in inference mode."""
+    """A loaded SAM 2 or EdgeTAM, in inference mode."""
 
     name = "sam2"
 
-    def __init__(self, model: Sam2VideoModel, weights_files: tuple[Path, ...] = ()):
+    def __init__(self, model: Sam2VideoModel | EdgeTam, weights_files: tuple[Path, ...] = ()):
         self.model = model.eval()
         self.weights_files = weights_files
 
@@ -91,17 +94,23 @@ def _scored(frame_idx: int, logits_NHW: Tensor, masks_NHW: Tensor) -> FrameMasks
 
 
 def load_sam2(runtime: Runtime, weights: str | Path | None) -> Sam2Tracker:
-    """SAM 2.1 tiny or any other SAM 2, for natural video (downloads 0.2 GB once).
+    """SAM 2.1 tiny or any other SAM 2 or EdgeTAM, for natural video (downloads 0.2 GB once).
 
     Args:
         runtime: device and dtype.
-        weights: a folder that `Sam2VideoModel` of transformers reads, or a repository of the hub; None = `facebook/sam2.1-hiera-tiny`.
+        weights: a folder that `Sam2VideoModel` or `EdgeTamVideoModel` of transformers reads, or a repository of the hub; None =
+            `facebook/sam2.1-hiera-tiny`.
 
     Raises:
-        CheckpointError: no such folder, not a SAM 2 video model, tensors that do not fit, or a hub that cannot be reached.
+        CheckpointError: no such folder, no such video model, tensors that do not fit, or a hub that cannot be reached.
     """
     folder = _folder(str(weights or SAM2_REPO))
-    return Sam2Tracker(load_published(Sam2VideoModel, folder, runtime, f"give a copy of {HUB}/{SAM2_REPO}"), tuple(weight_files(folder)))
+    model_type = str(read_json(folder / "config.json").get("model_type"))
+    if model_type not in MODELS:
+        raise CheckpointError(
+            f"{folder}/config.json: model_type {model_type!r} is none of {', '.join(MODELS)}; give a copy of {HUB}/{SAM2_REPO}"
+        )
+    return Sam2Tracker(load_published(MODELS[model_type], folder, runtime), tuple(weight_files(folder)))
 
 
 def _folder(weights: str) -> Path:
