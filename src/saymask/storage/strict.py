@@ -34,7 +34,7 @@ def reading_settings(folder: Path) -> Iterator[None]:
             raise CheckpointError(f"{folder}: its tokenizer or image settings cannot be read ({reason}); copy the folder again") from None
 
 
-def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str = "give a folder of that kind") -> Any:
+def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str = "give a folder of that kind", also_in: str = "") -> Any:
     """Read a folder as transformers publishes it, every tensor used, every parameter filled, and place the model for inference.
 
     Args:
@@ -42,12 +42,13 @@ def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str
         folder: `config.json` and weights.
         runtime: device and dtype.
         remedy: what to do about another kind of model.
+        also_in: model type of folders that hold a larger model of which this one is a part; transformers knows what to leave.
 
     Raises:
         CheckpointError: another kind of model, damaged files, or tensors that do not fit.
     """
     model_type, wanted = read_json(folder / "config.json").get("model_type"), model_class.config_class.model_type
-    if model_type != wanted:
+    if model_type not in (wanted, also_in or wanted):
         raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is not {wanted!r}; {remedy}")
     require_plain_folder(folder)
     require_sound(weight_files(folder))
