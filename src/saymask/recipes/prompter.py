@@ -16,9 +16,9 @@ def toy_prompter() -> ToyPrompterConfig:
     """
     return ToyPrompterConfig(
         start_from=Path(str(files("saymask") / "weights" / "toy")),
-        optim=OptimConfig(lr=1e-3, warmup_steps=100),
-        steps=1600,
-        batch_size=24,
+        optim=OptimConfig(lr=1e-3, warmup_steps=50),
+        steps=2400,
+        batch_size=8,
         autocast=False,
         workers=1,
         save_every=200,

@@ -6,12 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
-from transformers import Sam2Model, SamModel
+from transformers import Sam2Model
 
 from saymask.errors import CheckpointError
 from saymask.lookup import resolve
 from saymask.models.prompters.base import Prompter
-from saymask.models.prompters.segment_anything import Sam2Prompter, SamPrompter
+from saymask.models.prompters.narrow_sam import NarrowSam
+from saymask.models.prompters.segment_anything import NarrowSamPrompter, Sam2Prompter
 from saymask.runtime import Runtime
 from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
 from saymask.storage.model_folder import replaced_folder
@@ -42,7 +43,7 @@ def load_prompter(name: str, runtime: Runtime | None = None, weights: str | Path
     return resolve(name, "prompter")(runtime or Runtime.choose(), weights)
 
 
-def load_toy_prompter(runtime: Runtime, weights: str | Path | None) -> SamPrompter:
+def load_toy_prompter(runtime: Runtime, weights: str | Path | None) -> NarrowSamPrompter:
     """A narrow SAM for drawn scenes: clicks and boxes to masks.
 
     Raises:
@@ -51,8 +52,8 @@ def load_toy_prompter(runtime: Runtime, weights: str | Path | None) -> SamPrompt
     folder = TOY_WEIGHTS if weights is None else Path(weights)
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder; give one that `saymask train toy_prompter` wrote")
-    sam = load_published(SamModel, folder, runtime, "give a folder that `saymask train toy_prompter` wrote")
-    return SamPrompter(sam, "toy-prompter", getattr(sam.config, "domain_tag", ""), tuple(weight_files(folder)))
+    sam = load_published(NarrowSam, folder, runtime, "give a folder that `saymask train toy_prompter` wrote")
+    return NarrowSamPrompter(sam, tuple(weight_files(folder)))
 
 
 def load_sam2_prompter(runtime: Runtime, weights: str | Path | None) -> Sam2Prompter:
@@ -63,10 +64,10 @@ def load_sam2_prompter(runtime: Runtime, weights: str | Path | None) -> Sam2Prom
     """
     folder = _sam2_folder(str(weights or SAM2_REPO))
     sam2 = load_published(Sam2Model, folder, runtime, f"give a copy of {HUB}/{SAM2_REPO}", also_in=VIDEO_LAYOUT)
-    return Sam2Prompter(sam2, "sam2", weights_files=tuple(weight_files(folder)))
+    return Sam2Prompter(sam2, tuple(weight_files(folder)))
 
 
-def save_sam(sam: SamModel, folder: Path) -> None:
+def save_sam(sam: NarrowSam, folder: Path) -> None:
     """Write a SAM as `load_toy_prompter` reads it, in bfloat16; one that is there is replaced when the new one is complete."""
     state = {name: tensor.to(torch.bfloat16) for name, tensor in sam.state_dict().items()}
     sam.config.dtype = torch.bfloat16

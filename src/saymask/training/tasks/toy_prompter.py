@@ -3,7 +3,7 @@
 Round 1 is a click inside the thing, a box around it, or both. Round 2 adds a click where the mask of round 1 is wrong, and gives that mask
 as the one to correct; now and then a mask that has drifted takes its place, as a tracker's would. A frame is drawn, and every pixel is
 chosen, by numbers of the batch, so a step depends on nothing else.
-    frames_BChw normalised, truth_BNHW 0 or 1, points_BNP2 and boxes_BN4 in pixels
+    frames_BChw normalised, truth_BNHW 0 or 1, points_BNP2 and boxes_BN4 in pixels; M = B x N objects, K those of both rounds that are there
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
-from transformers import SamConfig, SamModel
+from transformers import SamConfig
 from transformers.utils import ModelOutput
 
 from saymask.models.parts.losses import mask_bce_loss, mask_dice_loss
 from saymask.models.prompters.loading import save_sam
-from saymask.models.prompters.segment_anything import MEAN, STD, dense_prompt
+from saymask.models.prompters.narrow_sam import NarrowSam
+from saymask.models.prompters.prior import mask_logits
+from saymask.models.prompters.segment_anything import MEAN, STD
 from saymask.storage.strict import raise_unless_exact
 from saymask.storage.weight_files import read_json, read_tensors, weight_files
 from saymask.toyworld.dataset import FAMILIES, TIMELINE, draw_scenes, render
@@ -123,7 +125,7 @@ class PrompterLosses(ModelOutput):
 class PrompterTraining(nn.Module):
     """A SAM with its losses over both rounds."""
 
-    def __init__(self, sam: SamModel, config: ToyPrompterConfig):
+    def __init__(self, sam: NarrowSam, config: ToyPrompterConfig):
         super().__init__()
         self.sam = sam
         self.config = config
@@ -138,53 +140,46 @@ class PrompterTraining(nn.Module):
         points_BNP2: Tensor | None = None,
         boxes_BN4: Tensor | None = None,
     ) -> PrompterLosses:
-        embeddings_BCgg = self.sam.get_image_embeddings(frames_BChw)
-        labels_BNP = None if points_BNP2 is None else torch.ones_like(points_BNP2[..., 0])
-        first = self.sam(
-            image_embeddings=embeddings_BCgg,
-            input_points=points_BNP2,
-            input_labels=labels_BNP,
-            input_boxes=boxes_BN4,
-            multimask_output=False,
+        N = truth_BNHW.shape[1]
+        truth_MHW = truth_BNHW.flatten(0, 1)
+        embeddings_MCgg = self.sam.get_image_embeddings(frames_BChw).repeat_interleave(N, dim=0)
+        points_MP2 = None if points_BNP2 is None else points_BNP2.flatten(0, 1)
+        labels_MP = None if points_MP2 is None else torch.ones_like(points_MP2[..., 0])
+        boxes_M4 = None if boxes_BN4 is None else boxes_BN4.flatten(0, 1)
+        unknown_M1hw = frames_BChw.new_zeros(len(truth_MHW), 1, self.sam.side, self.sam.side)
+        first_MHW, first_iou_M = self._masks(embeddings_MCgg, unknown_M1hw, points_MP2, labels_MP, boxes_M4)
+        mask_MHW = torch.where(drifts_BN.flatten()[:, None, None], drifted_BNHW.flatten(0, 1), first_MHW.detach().sigmoid())
+        wrong_MHW = (mask_MHW > 0.5) != (truth_MHW > 0.5)
+        click_M2 = pixel_of(wrong_MHW[:, None], correction_draw_BN.flatten()[:, None])[:, 0]
+        column_M, row_M = click_M2.long().unbind(-1)
+        adds_M1 = truth_MHW[torch.arange(len(truth_MHW), device=truth_MHW.device), row_M, column_M][:, None]
+        second_MHW, second_iou_M = self._masks(
+            embeddings_MCgg, mask_logits(mask_MHW[:, None], self.sam.side), click_M2[:, None], adds_M1, None
         )
-        first_BNHW = full_size(first.pred_masks[:, :, 0], truth_BNHW)
-        mask_BNHW = torch.where(drifts_BN[..., None, None], drifted_BNHW, first_BNHW.detach().sigmoid())
-        wrong_BNHW = (mask_BNHW > 0.5) != (truth_BNHW > 0.5)
-        click_BN2 = pixel_of(wrong_BNHW, correction_draw_BN)
-        column_BN, row_BN = click_BN2.long().unbind(-1)
-        adds_BN = truth_BNHW.flatten(2).gather(2, (row_BN * truth_BNHW.shape[-1] + column_BN)[..., None])[..., 0]
-        second = self.sam(
-            image_embeddings=embeddings_BCgg.repeat_interleave(truth_BNHW.shape[1], dim=0),
-            input_points=click_BN2.flatten(0, 1)[:, None, None],
-            input_labels=adds_BN.flatten()[:, None, None],
-            input_masks=dense_prompt(mask_BNHW.flatten(0, 1)[:, None], first.pred_masks.shape[-1]),
-            multimask_output=False,
-        )
-        second_BNHW = full_size(second.pred_masks[:, 0, 0].unflatten(0, truth_BNHW.shape[:2]), truth_BNHW)
-        iou_BN2 = torch.stack([first.iou_scores[..., 0], second.iou_scores[:, 0, 0].unflatten(0, truth_BNHW.shape[:2])], dim=-1)
-        return self._losses(torch.stack([first_BNHW, second_BNHW], dim=2), truth_BNHW, iou_BN2)
+        return self._losses(torch.stack([first_MHW, second_MHW]), truth_MHW, torch.stack([first_iou_M, second_iou_M]))
 
-    def _losses(self, logits_BN2HW: Tensor, truth_BNHW: Tensor, iou_pred_BN2: Tensor) -> PrompterLosses:
+    def _masks(self, embeddings_MCgg: Tensor, earlier_M1hw: Tensor, *prompts: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits at the frame's size, and the expected IoU."""
+        lowres_Mhw, iou_M = self.sam.masks(embeddings_MCgg, earlier_M1hw, *prompts)
+        size = (self.sam.size, self.sam.size)
+        return functional.interpolate(lowres_Mhw[:, None], size=size, mode="bilinear", align_corners=False)[:, 0], iou_M
+
+    def _losses(self, logits_2MHW: Tensor, truth_MHW: Tensor, iou_pred_2M: Tensor) -> PrompterLosses:
         """Means over both rounds of all things that are there."""
-        there_BN = truth_BNHW.flatten(2).any(2)
-        logits_MHW = logits_BN2HW[there_BN].flatten(0, 1).float()
-        truth_MHW = truth_BNHW[there_BN].repeat_interleave(2, dim=0)
-        bce = mask_bce_loss(logits_MHW, truth_MHW, len(truth_MHW))
-        dice = mask_dice_loss(logits_MHW, truth_MHW, len(truth_MHW))
-        iou_loss = functional.mse_loss(iou_pred_BN2[there_BN].flatten().float(), _iou(logits_MHW.detach() > 0, truth_MHW > 0.5))
+        there_M = truth_MHW.flatten(1).any(1)
+        logits_KHW = logits_2MHW[:, there_M].flatten(0, 1).float()
+        truth_KHW = truth_MHW[there_M].repeat(2, 1, 1)
+        bce = mask_bce_loss(logits_KHW, truth_KHW, len(truth_KHW))
+        dice = mask_dice_loss(logits_KHW, truth_KHW, len(truth_KHW))
+        iou_loss = functional.mse_loss(iou_pred_2M[:, there_M].flatten().float(), _iou(logits_KHW.detach() > 0, truth_KHW > 0.5))
         config = self.config
         loss = config.bce_weight * bce + config.dice_weight * dice + config.iou_weight * iou_loss
         return PrompterLosses(loss=loss, bce_loss=bce, dice_loss=dice, iou_loss=iou_loss)
 
 
-def full_size(lowres_BNhw: Tensor, like_BNHW: Tensor) -> Tensor:
-    """Logits at the size of the frames."""
-    return functional.interpolate(lowres_BNhw, size=like_BNHW.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _iou(one_MHW: Tensor, other_MHW: Tensor) -> Tensor:
-    overlap_M = (one_MHW & other_MHW).flatten(1).sum(1)
-    return overlap_M / (one_MHW | other_MHW).flatten(1).sum(1).clamp(min=1)
+def _iou(one_KHW: Tensor, other_KHW: Tensor) -> Tensor:
+    overlap_K = (one_KHW & other_KHW).flatten(1).sum(1)
+    return overlap_K / (one_KHW | other_KHW).flatten(1).sum(1).clamp(min=1)
 
 
 def build(config: ToyPrompterConfig) -> Task:
@@ -199,7 +194,7 @@ def build(config: ToyPrompterConfig) -> Task:
     return Task(PrompterTraining(sam, config), PromptBatches(config, size), partial(save_sam, sam))
 
 
-def sam_of(folder: Path) -> SamModel:
+def sam_of(folder: Path) -> NarrowSam:
     """The mask head of a model in our layout, as a SAM of its own.
 
     Its positional encoding is drawn anew with the frequencies of the published SAM. That of a mask head may be far too fine for clicks: it
@@ -208,11 +203,14 @@ def sam_of(folder: Path) -> SamModel:
     values = read_json(folder / "config.json")
     mask_config = dict(values["mask_config"], domain_tag=values["domain_tag"])
     mask_config["vision_config"] = dict(mask_config["vision_config"], scale=1.0)
-    sam = SamModel(SamConfig.from_dict(mask_config))
+    sam = NarrowSam(SamConfig.from_dict(mask_config))
     tensors = {name: tensor for file in weight_files(folder) for name, tensor in read_tensors(file)}
     state = {name.removeprefix(_MASK_HEAD): tensor.float() for name, tensor in tensors.items() if name.startswith(_MASK_HEAD)}
     positions_2C = torch.randn_like(state[_POSITIONS[0]])
     state |= dict.fromkeys(_POSITIONS, positions_2C)
+    # A click first says what lies under it as it is.
+    width = sam.click_reader.in_features
+    state |= {"click_reader.weight": torch.eye(width), "click_reader.bias": torch.zeros(width)}
     wanted = sam.state_dict()
     raise_unless_exact(folder, wanted.keys() - state.keys(), state.keys() - wanted.keys(), ())
     sam.load_state_dict(state)

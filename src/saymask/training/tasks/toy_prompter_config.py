@@ -36,13 +36,13 @@ class ToyPrompterConfig(TrainConfig):
     """A narrow SAM, trained to turn clicks and boxes into masks.
 
     Args:
-        start_from: a model folder whose mask head is the start; its network is the prompter's.
-        domain_tag: see `SamPrompter`.
+        start_from: a model folder whose mask head is the start; its numbers are the prompter's.
+        bce_weight, dice_weight, iou_weight: of the losses.
     """
 
     kind: Literal["toy_prompter"] = "toy_prompter"
     start_from: Path
     data: PromptConfig = PromptConfig()
     bce_weight: float = Field(default=2.0, ge=0)
-    dice_weight: float = Field(default=0.5, ge=0)
+    dice_weight: float = Field(default=1.0, ge=0)
     iou_weight: float = Field(default=0.1, ge=0)
