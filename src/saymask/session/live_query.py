@@ -14,6 +14,8 @@ from saymask.trackers.base import TrackerRun
 
 DRAWN = "drawn by hand"
 """What objects answer to that no query found."""
+TIME_ROUNDING = 1e-6
+"""In seconds: times are sums of fractions, and 0.3 - 0.2 is less than 0.1."""
 
 
 @dataclass
@@ -75,7 +77,7 @@ class LiveQuery:
         """Whether it is to be asked now."""
         if self.options is None:
             return False
-        return self.answer is None or (ask_every is not None and time - self._asked_at[1] >= ask_every)
+        return self.answer is None or (ask_every is not None and time - self._asked_at[1] >= ask_every - TIME_ROUNDING)
 
     def is_tracked(self, obj: LiveObject) -> bool:
         return self.run is not None and obj.obj_id in self.run.obj_ids
