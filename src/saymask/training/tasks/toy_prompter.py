@@ -1,8 +1,8 @@
 """A narrow SAM as a training task: one frame of drawn videos, a few of their things pointed at in two rounds.
 
-Round 1 is a click inside the thing, a box around it, or both. Round 2 adds a click where the mask of round 1 is wrong, and gives that mask
-as the one to correct; now and then a mask that has drifted takes its place, as a tracker's would. A frame is drawn, and every pixel is
-chosen, by numbers of the batch, so a step depends on nothing else.
+The image encoder is a trained model's and stays as it is. Round 1 is a click inside the thing, a box around it, or both. Round 2 adds a
+click where the mask of round 1 is wrong, and gives that mask as the one to correct; now and then a mask that has drifted takes its place,
+as a tracker's would. A frame is drawn, and every pixel is chosen, by numbers of the batch, so a step depends on nothing else.
     frames_BChw normalised, truth_BNHW 0 or 1, points_BNP2 and boxes_BN4 in pixels; M = B x N objects, K those of both rounds that are there
 """
 
@@ -190,6 +190,7 @@ def build(config: ToyPrompterConfig) -> Task:
     """
     torch.manual_seed(config.seed)
     sam = sam_of(config.start_from)
+    sam.vision_encoder.requires_grad_(False)
     size = cast(int, sam.config.vision_config.image_size)
     return Task(PrompterTraining(sam, config), PromptBatches(config, size), partial(save_sam, sam))
 
