@@ -19,7 +19,8 @@ from saymask.models.videolisa.processor import VideoLisaProcessor
 from saymask.models.videolisa.prompts import FORCED_ANSWER, chat, phrase
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.records import Video
-from saymask.session import CHUNK_FRAMES, CHUNKS_AHEAD, VideoSession
+from saymask.session import VideoSession
+from saymask.session.view import CHUNK_FRAMES, CHUNKS_AHEAD
 from saymask.training.tokenizer import train_tokenizer
 from saymask.video.limits import ReadLimits
 
@@ -230,7 +231,7 @@ def test_frames_are_decoded_at_most_two_chunks_ahead(segmenter):
         session.segment(QUERIES[0])
         reads.clear()
         ahead = []
-        for chunk, _ in session._feature_chunks():
+        for chunk, _ in session.feature_chunks():
             session._decode_thread.submit(lambda: None).result()  # everything asked for has been read now
             ahead.append(max(frame_idx[-1] for frame_idx in reads) - chunk[-1])
     assert max(ahead) == CHUNKS_AHEAD * CHUNK_FRAMES

@@ -14,21 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saymask import errors
-    from saymask.api import load_model, load_tracker, open_video, segment
+    from saymask.api import live, load_model, load_prompter, load_tracker, open_video, segment
     from saymask.records import Prediction, Video
-    from saymask.session import VideoSession
+    from saymask.session import Editor, LiveSession, VideoSession
 
 __version__ = "0.1.0"
 _HOMES = {
+    "Editor": "saymask.session",
+    "LiveSession": "saymask.session",
     "Prediction": "saymask.records",
     "Video": "saymask.records",
     "VideoSession": "saymask.session",
+    "live": "saymask.api",
     "load_model": "saymask.api",
+    "load_prompter": "saymask.api",
     "load_tracker": "saymask.api",
     "open_video": "saymask.api",
     "segment": "saymask.api",
 }
-__all__ = ["Prediction", "Video", "VideoSession", "__version__", "errors", "load_model", "load_tracker", "open_video", "segment"]
+__all__ = [
+    "Editor", "LiveSession", "Prediction", "Video", "VideoSession", "__version__", "errors", "live", "load_model", "load_prompter",
+    "load_tracker", "open_video", "segment",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,12 @@ from typing import Any
 from saymask.models import checkpoints
 from saymask.models.base import Segmenter
 from saymask.models.choice import AUTO, ModelForEach
+from saymask.models.prompters import loading as prompter_loading
+from saymask.models.prompters.base import Prompter
 from saymask.records import Prediction
 from saymask.runtime import Runtime
-from saymask.session import VideoSession
+from saymask.session import LiveSession, VideoSession
+from saymask.session.live import ASK_EVERY
 from saymask.trackers import loading
 from saymask.trackers.base import Tracker
 from saymask.video.limits import ReadLimits
@@ -57,6 +60,20 @@ def load_tracker(name: str, device: str | None = None, dtype: str | None = None,
     return loading.load_tracker(name, Runtime.choose(device, dtype), weights)
 
 
+def load_prompter(name: str, device: str | None = None, dtype: str | None = None, weights: str | Path | None = None) -> Prompter:
+    """Load what turns clicks and boxes into masks, and place it.
+
+    Args:
+        name: a prompter of `saymask list`.
+        device, dtype: as for `load_model`.
+        weights: a folder of weights, or a repository of the hub, instead of the prompter's own.
+
+    Raises:
+        UnknownName, CheckpointError, ConfigError: there is no such prompter, or its weights cannot be used.
+    """
+    return prompter_loading.load_prompter(name, Runtime.choose(device, dtype), weights)
+
+
 def open_video(
     source: str | Path,
     model: str | Path | Segmenter = AUTO,
@@ -83,6 +100,47 @@ def open_video(
     if isinstance(tracker, str):
         tracker = loading.load_tracker(tracker, runtime)
     return VideoSession(video, segmenter, tracker, runtime=runtime)
+
+
+def live(
+    size: tuple[int, int],
+    fps: float,
+    model: str | Path | Segmenter,
+    queries: str | Sequence[str] = (),
+    tracker: str | Tracker | None = None,
+    prompter: str | Prompter | None = None,
+    ask_every: float | None = ASK_EVERY,
+    past_seconds: float | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    **options: Any,
+) -> LiveSession:
+    """Open a session for frames that are pushed one by one: a camera, a player, a screen.
+
+    Args:
+        size: (height, width) of every frame.
+        fps: frames per second, for frames pushed without a time.
+        model: a name of `saymask list`, a model folder, or a loaded model.
+        queries: what to find from the first frame on; more can be added at any time.
+        tracker: a name of `saymask list`, or a loaded tracker: what carries objects between answers (see `LiveSession`).
+        prompter: a name of `saymask list`, or a loaded prompter, for clicks and boxes.
+        ask_every, past_seconds: see `LiveSession`.
+        device, dtype: as for `load_model`.
+        options: of the model's family, as for `VideoSession.segment`.
+
+    Raises:
+        UnknownName, CheckpointError, ConfigError: the model, tracker, prompter or options cannot be used.
+    """
+    runtime = Runtime.choose(device, dtype)
+    segmenter = load_model(model, device, dtype) if isinstance(model, str | Path) else model
+    if isinstance(tracker, str):
+        tracker = loading.load_tracker(tracker, runtime)
+    if isinstance(prompter, str):
+        prompter = prompter_loading.load_prompter(prompter, runtime)
+    session = LiveSession(size, fps, segmenter, tracker, prompter, ask_every, past_seconds, runtime=runtime)
+    if queries:
+        session.add_queries([queries] if isinstance(queries, str) else list(queries), **options)
+    return session
 
 
 def segment(source: str | Path, queries: str | Sequence[str], model: str | Path | Segmenter = AUTO, **options: Any) -> Prediction:

@@ -28,6 +28,11 @@ TRACKERS: dict[str, str] = {
     "sam2": "saymask.trackers.sam2.tracker:load_sam2",
     "hold": "saymask.trackers.hold:load_hold",
 }
+PROMPTERS: dict[str, str] = {
+    "sam2": "saymask.models.prompters.loading:load_sam2_prompter",
+    "toy-prompter": "saymask.models.prompters.loading:load_toy_prompter",
+}
+"""What turns clicks and boxes on a frame into a mask."""
 DATASETS: dict[str, str] = {
     "toyworld": "saymask.toyworld.dataset:load_toyworld",
     "toyworld-multi": "saymask.toyworld.dataset:load_toyworld_multi",
@@ -68,11 +73,13 @@ RECIPES: dict[str, str] = {
     "villa_toy_plain": "saymask.recipes.villa:villa_toy_plain",
     "videolisa_toy_multi": "saymask.recipes.villa:videolisa_toy_multi",
     "xmem_toy": "saymask.recipes.xmem:xmem_toy",
+    "toy_prompter": "saymask.recipes.prompter:toy_prompter",
 }
 TASKS: dict[str, str] = {
     "questions": "saymask.training.tasks.questions:build",
     "tuning": "saymask.training.tasks.tuning:build",
     "xmem_toy": "saymask.training.tasks.xmem_toy:build",
+    "toy_prompter": "saymask.training.tasks.toy_prompter:build",
 }
 """What a recipe's `kind` stands for; nobody types these."""
 WRITERS: dict[str, str] = {
@@ -93,6 +100,7 @@ ATTACHMENTS: dict[str, str] = {"files": "saymask.exports.attachments:write_attac
 """What writes the files that a model wants beside a result; nobody types this."""
 TABLES: dict[str, dict[str, str]] = {
     "tracker": TRACKERS,
+    "prompter": PROMPTERS,
     "dataset": DATASETS,
     "recipe": RECIPES,
     "format": WRITERS,
@@ -116,7 +124,7 @@ def family_named(name: str) -> Any:
 
 
 def table(kind: str) -> dict[str, str]:
-    """All names of a kind ("model", "tracker", "dataset", "recipe", "format") -> "module:attribute"."""
+    """All names of a kind ("model", "tracker", "prompter", "dataset", "recipe", "format") -> "module:attribute"."""
     if kind == "model":
         return {name: target for family in families().values() for name, target in family.models.items()}
     return {"task": TASKS, "prediction file": READERS, "attachment": ATTACHMENTS}.get(kind) or TABLES[kind]

@@ -208,6 +208,96 @@ def test_memory_does_not_grow_with_the_video(tracker):
     assert max(held[60:]) <= max(held[20:40])
 
 
+# -- step by step ---------------------------------------------------------------------------------------------------------------------
+
+
+class Latest:
+    """A live source: the frame that is pushed, and no other."""
+
+    def __init__(self, video: Video):
+        self._video = video
+        self.height, self.width = video.height, video.width
+        self.frame_idx = -1
+
+    def frames(self, frame_idx):
+        assert list(frame_idx) == [self.frame_idx], "a frame was read that is not there"
+        return self._video.frames(frame_idx)
+
+
+def test_steps_over_a_live_source_equal_the_whole_clip(tracker):
+    video = moving_video(12)
+    live = Latest(video)
+    run = tracker.start(live)
+    expected = track(tracker, video, {0: masks(0, 0, 1)})
+    for frame_idx in range(12):
+        live.frame_idx = frame_idx
+        found = run.step(frame_idx, dict(enumerate(masks(0, 0, 1))) if frame_idx == 0 else {})
+        assert found.frame_idx == frame_idx and run.obj_ids == (0, 1)
+        assert_equal({frame_idx: found}, {frame_idx: expected[frame_idx]})
+
+
+def test_objects_join_and_leave_a_walk_under_their_own_ids(tracker):
+    video = moving_video(12)
+    run = tracker.start(video)
+    assert run.obj_ids == () and run.step(0).masks_NHW.shape == (0, HEIGHT, WIDTH)
+    given = {1: {7: masks(1, 0)[0]}, 3: {9: masks(3, 1)[1]}, 5: {7: masks(5, 0)[0]}}
+    found = {i: run.step(i, given.get(i, {})) for i in range(1, 7)}
+    assert [len(found[i].masks_NHW) for i in range(1, 7)] == [1, 1, 2, 2, 2, 2]
+    assert run.obj_ids == (7, 9)
+    for frame_idx, row, obj_idx in ((1, 0, 0), (3, 1, 1)):
+        true_HW = masks(frame_idx, obj_idx)[obj_idx]
+        assert (found[frame_idx].masks_NHW[row] & true_HW).any()
+    run.drop(7)
+    assert run.obj_ids == (9,)
+    alone = run.step(7)
+    assert alone.masks_NHW.shape == (1, HEIGHT, WIDTH) and alone.scores_N.shape == (1,)
+    with pytest.raises(KeyError):
+        run.drop(7)
+
+
+def test_a_walk_that_lost_all_its_objects_begins_again(tracker):
+    video = moving_video(8)
+    run, fresh = tracker.start(video), tracker.start(video)
+    for frame_idx in range(3):
+        run.step(frame_idx, {4: masks(0, 0)[0]} if frame_idx == 0 else {})
+    run.drop(4)
+    for frame_idx in range(3, 8):
+        reference = {5: masks(3, 1)[1]} if frame_idx == 3 else {}
+        assert_equal({frame_idx: run.step(frame_idx, reference)}, {frame_idx: fresh.step(frame_idx, reference)})
+
+
+def test_dropping_an_object_leaves_the_others_where_they_are(tracker):
+    """The same walk, with and without a third object that goes again at once: the other two keep their rows and masks."""
+    video = moving_video(6)
+    run = tracker.start(video)
+    three_NHW = torch.cat([masks(0, 0, 1), torch.zeros(1, HEIGHT, WIDTH, dtype=torch.bool)])
+    three_NHW[2, 30:36, 45:52] = True
+    run.step(0, {1: three_NHW[2], 2: three_NHW[0], 3: three_NHW[1]})
+    run.drop(1)
+    after = run.step(1)
+    assert run.obj_ids == (2, 3)
+    if tracker.name in ("sam2", "hold"):  # they track each object for itself
+        pair = tracker.start(video)
+        pair.step(0, {2: three_NHW[0], 3: three_NHW[1]})
+        assert_equal({1: after}, {1: pair.step(1)})
+
+
+def test_memory_grows_neither_with_steps_nor_with_references(tracker):
+    video = moving_video(15)
+    live = Latest(Video.from_frames(np.tile(video.frames(range(15)), (8, 1, 1, 1))))
+    run = tracker.start(live)
+    held = []
+    gc.freeze()
+    try:
+        for frame_idx in range(120):
+            live.frame_idx = frame_idx
+            run.step(frame_idx, {1: masks(frame_idx % 15, 0)[0]} if frame_idx % 2 == 0 else {})
+            held.append(tensor_bytes())
+    finally:
+        gc.unfreeze()
+    assert max(held[90:]) <= max(held[40:80])
+
+
 def tensor_bytes() -> int:
     """Of all tensors that are alive and were made after `gc.freeze`; those that share memory are counted once."""
     storages = [obj.untyped_storage() for obj in gc.get_objects() if type(obj) is torch.Tensor]

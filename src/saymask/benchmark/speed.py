@@ -30,7 +30,8 @@ from saymask.models.checkpoints import load_model
 from saymask.models.parts.eager_attention import eager_attention
 from saymask.records import Rle, Video
 from saymask.runtime import Runtime, dtype_name
-from saymask.session import CHUNK_FRAMES, VideoSession
+from saymask.session import VideoSession
+from saymask.session.view import CHUNK_FRAMES
 from saymask.video.reader import open_source
 
 COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "pink", "white")

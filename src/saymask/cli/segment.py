@@ -22,6 +22,7 @@ from saymask.cli.output import (
     source_names,
     write_index,
 )
+from saymask.cli.streaming import LiveWork, segment_stream
 from saymask.errors import ConfigError, SaymaskError, VideoError
 from saymask.lookup import resolve
 from saymask.models import choice
@@ -96,7 +97,12 @@ TrackerWeightsOption = Annotated[
 
 
 def segment(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, an image, a folder of frames or of videos, or a quoted glob.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A video, an image, a folder of frames or of videos, a quoted glob; an address, or 0 for a camera."
+        ),
+    ],
     queries: Annotated[list[str], typer.Argument(metavar="QUERY", help='What to look for: "the red fish".', show_default=False)],
     model: ModelOption = choice.AUTO,
     out: Annotated[
@@ -116,6 +122,15 @@ def segment(
     min_stability: Annotated[
         float, typer.Option(min=0, max=1, help="With -t: do not track from masks that are less stable (docs/trackers.md).")
     ] = MIN_STABILITY,
+    causal: Annotated[bool, typer.Option("--causal", help="Use of each frame only what came before it (docs/streaming.md).")] = False,
+    ask_every: Annotated[
+        float | None,
+        typer.Option(min=0.01, metavar="SECONDS", help="With --causal or a live source: from one answer to the next; 2 if not given."),
+    ] = None,
+    allow_network: Annotated[bool, typer.Option("--allow-network", help="Open addresses (rtsp://, http://, https://).")] = False,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="Of a live source, read no more than this; Ctrl-C ends it at any time.")
+    ] = None,
     max_frames: Annotated[int, typer.Option(min=1, help="Refuse longer videos.")] = ReadLimits.max_frames,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger frames.")] = ReadLimits.max_pixels,
 ) -> None:
@@ -126,8 +141,25 @@ def segment(
     names = _parse_formats(formats)
     from saymask.session import VideoSession
     from saymask.video.reader import find_sources, left_out, open_source
+    from saymask.video.stream import is_stream, open_stream
 
     limits = ReadLimits(max_pixels, max_frames)
+    asking = {"template": template, "answer": answer, "min_presence": min_presence}
+    cadence = {} if ask_every is None else {"ask_every": ask_every}
+    if is_stream(source):
+        runtime = Runtime.choose(device, dtype)
+        stream = open_stream(source, allow_network, max_seconds, limits)
+        segmenter = choice.ModelForEach(model, runtime, vision_tower).for_video(stream.beginning)
+        carrier = load_chosen_tracker(tracker, tracker_weights, runtime)
+        options = model_options(segmenter, settings, **asking)
+        for remark in (_unknown_words(segmenter, queries), *(part.notice(stream.beginning) for part in (segmenter, carrier) if part)):
+            _note_once(remark, set())
+        report(*segment_stream(stream, LiveWork(queries, options, segmenter, carrier, cadence, names), out or OUT / stream.name))
+        return
+    if cadence and not causal:
+        raise ConfigError("--ask-every says how often a model is asked with --causal or of a live source; add --causal, or leave it out")
+    if allow_network or max_seconds is not None:
+        raise ConfigError(f"--allow-network and --max-seconds are for addresses and cameras, {source!r} is neither; leave them out")
     paths = find_sources(source)
     if skipped := left_out(source, paths):
         listed = ", ".join(path.name for path in skipped[:MAX_LISTED]) + (" …" if len(skipped) > MAX_LISTED else "")
@@ -137,7 +169,6 @@ def segment(
     runtime = Runtime.choose(device, dtype)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
     models = choice.ModelForEach(model, runtime, vision_tower)
-    asking = {"template": template, "answer": answer, "min_presence": min_presence}
     if model != choice.AUTO:
         model_options(models.for_video(None), settings, **asking)  # before a video is opened for nothing
     notices: set[str] = set()
@@ -160,7 +191,7 @@ def segment(
                 _note_once(part.notice(video) if part else None, notices)
             with _disk_trouble_named(path):
                 with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability, runtime=runtime) as session:
-                    prediction = ask(session, queries, options)
+                    prediction = ask(session, queries, {**options, **({"causal": True, **cadence} if causal else {})})
                 written = _save(prediction, only_folder or (out or OUT) / name, names)
             entry["folder"] = shown(written[0].parent)
             if len(paths) > 1:

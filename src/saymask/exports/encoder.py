@@ -50,9 +50,41 @@ def write_video(
     Raises:
         VideoError: `path` exists or cannot be written, or H.264 cannot hold frames of that size.
     """
+    ticks = np.round(timestamps_T * _TICKS_PER_SECOND).astype(np.int64).tolist()
+    end = round((float(timestamps_T[0]) + duration) * _TICKS_PER_SECOND)
+    spans = zip(ticks, np.diff([*ticks, end]).tolist(), _one_ahead(iter(frames)), strict=True)
+    _write(path, spans, Fraction(len(ticks) / duration), tags or {}, pixel_aspect)
+
+
+def record_video(path: Path, timed_frames: Iterable[tuple[float, np.ndarray]], fps: float, tags: Mapping[str, str] | None = None) -> None:
+    """The same for frames whose number is not known before: a frame is encoded when the next one has come.
+
+    Args:
+        timed_frames: seconds, strictly increasing, with uint8 RGB frames_HWC of one size; at least one.
+        fps: frames per second; the last frame is shown for 1 / fps.
+
+    Errors as for `write_video`.
+    """
+
+    def spans() -> Iterator[tuple[int, int, np.ndarray]]:
+        before: tuple[int, np.ndarray] | None = None
+        for time, frame_HWC in timed_frames:
+            pts = round(time * _TICKS_PER_SECOND)
+            if before is not None:
+                yield before[0], pts - before[0], before[1]
+            before = pts, frame_HWC
+        if before is not None:
+            yield before[0], round(_TICKS_PER_SECOND / fps), before[1]
+
+    _write(path, spans(), Fraction(fps), tags or {}, Fraction(1))
+
+
+def _write(
+    path: Path, spans: Iterable[tuple[int, int, np.ndarray]], rate: Fraction, tags: Mapping[str, str], pixel_aspect: Fraction
+) -> None:
     with new_file(path) as draft:
         try:
-            _encode(draft, frames, timestamps_T, duration, tags or {}, pixel_aspect)
+            _encode(draft, spans, rate, tags, pixel_aspect)
         except FFmpegError as error:
             if isinstance(error, OSError):
                 raise
@@ -60,15 +92,13 @@ def write_video(
 
 
 def _encode(
-    path: Path, frames: Iterable[np.ndarray], timestamps_T: np.ndarray, duration: float, tags: Mapping[str, str], pixel_aspect: Fraction
+    path: Path, spans: Iterable[tuple[int, int, np.ndarray]], rate: Fraction, tags: Mapping[str, str], pixel_aspect: Fraction
 ) -> None:
-    ticks = np.round(timestamps_T * _TICKS_PER_SECOND).astype(np.int64).tolist()
-    end = round((float(timestamps_T[0]) + duration) * _TICKS_PER_SECOND)
-    shown_for = dict(zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
+    """Encode frames, each with its time and how long it is shown, in ticks."""
+    shown_for: dict[int | None, int] = {}
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         container.metadata.update(tags)
-        rate = Fraction(len(ticks) / duration).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options=_X264)
+        stream = container.add_stream("libx264", rate=rate.limit_denominator(1001), options=_X264)
         stream.pix_fmt = "yuv420p"
         codec = stream.codec_context
         codec.time_base = Fraction(1, _TICKS_PER_SECOND)
@@ -78,10 +108,11 @@ def _encode(
 
         def mux(packets: list[Packet]) -> None:
             for packet in packets:
-                packet.duration = shown_for[packet.pts]
+                packet.duration = shown_for.pop(packet.pts)
                 container.mux(packet)
 
-        for pts, frame_HWC in zip(ticks, _one_ahead(iter(frames)), strict=True):
+        for pts, span, frame_HWC in spans:
+            shown_for[pts] = span
             even_HWC = _even(frame_HWC)
             if not codec.is_open:
                 stream.height, stream.width = even_HWC.shape[:2]

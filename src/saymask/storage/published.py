@@ -16,7 +16,7 @@ from saymask.storage.strict import raise_unless_exact, reading_settings
 from saymask.storage.weight_files import read_json, read_shapes, require_plain_folder, require_sound, weight_files
 
 
-def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str = "give a folder of that kind") -> Any:
+def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str = "give a folder of that kind", also_in: str = "") -> Any:
     """Read a folder of one kind of model.
 
     Args:
@@ -24,13 +24,14 @@ def load_published(model_class: Any, folder: Path, runtime: Runtime, remedy: str
         folder: `config.json` and weights.
         runtime: device and dtype.
         remedy: what to do about another kind of model.
+        also_in: model type of folders that hold a larger model of which this one is a part; transformers knows what to leave.
 
     Raises:
         CheckpointError: another kind of model, damaged files, or tensors that do not fit.
     """
     values = read_json(folder / "config.json")
     model_type, wanted = values.get("model_type"), model_class.config_class.model_type
-    if model_type != wanted:
+    if model_type not in (wanted, also_in or wanted):
         raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is not {wanted!r}; {remedy}")
     return load_strictly(model_class, folder, runtime, lambda values: model_class(model_class.config_class.from_dict(values)))
 

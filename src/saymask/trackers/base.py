@@ -1,15 +1,19 @@
 """What a tracker is to the rest of the package: given masks on some frames, it finds the same objects on all frames.
 
 Trackers know videos and masks, nothing of queries or models: they meet the families only in the session.
+
+    start ─ TrackerRun ─ step, step, step ...     one walk over frames, of which each step knows only those before it
+    propagate                                     such walks over a whole video, every frame once
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,17 +36,74 @@ class FrameMasks:
     scores_N: Tensor
 
 
+class FrameSource(Protocol):
+    """Where a tracker reads frames: a `Video`, or a live stream, which has its latest frame only."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
+        """uint8 frames_THWC."""
+        ...
+
+
+class TrackerRun(Protocol):
+    """Objects on their way through a video. Objects may come and go at any step; their ids are the caller's and never change.
+
+    Memory does not depend on the number of steps, and not on that of the references, of which the oldest go.
+    """
+
+    @property
+    def obj_ids(self) -> tuple[int, ...]:
+        """The objects, in the order in which a step gives their masks."""
+        ...
+
+    def learn(self, frame_idx: int, references: Mapping[int, Tensor]) -> None:
+        """Know the masks of a frame that no step has reached yet; a tracker without a memory for that takes no notice."""
+        ...
+
+    def step(self, frame_idx: int, references: Mapping[int, Tensor] = {}) -> FrameMasks:
+        """Masks of all objects on the next frame, in the order of `obj_ids`; with no object yet, of none.
+
+        Args:
+            frame_idx: which frame of the source; the next one in time, or in reverse time throughout.
+            references: object id -> mask_HW of this frame at video size (bool, or float from 0 to 1). An id that is new is a new object
+                and must show a pixel; of objects that are not named nothing is said.
+        """
+        ...
+
+    def drop(self, obj_id: int) -> None:
+        """Follow an object no longer.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+        ...
+
+
 class Tracker(Protocol):
-    """A loaded tracker, ready to propagate; it keeps nothing of a video between calls but what the caller holds in `features`."""
+    """A loaded tracker; it keeps nothing of a video between calls but what the caller holds in `features`."""
 
     name: str
     weights_files: tuple[Path, ...]
     """Where the weights were read from, for reports; empty for a tracker that has none."""
 
-    def features(self, video: Video, budget_bytes: int) -> Any:
-        """What this tracker may keep of a video's frames from one `propagate` to the next, within a byte budget; None if nothing.
+    def features(self, source: FrameSource, budget_bytes: int) -> Any:
+        """What this tracker may keep of a video's frames from one walk to the next, within a byte budget; None if nothing.
 
-        Several propagations of one video, also interleaved frame by frame, may share it.
+        Several walks over one video, also interleaved frame by frame, may share it.
+        """
+        ...
+
+    def start(self, source: FrameSource, features: Any = None) -> TrackerRun:
+        """A walk that begins, without objects yet; the length of the video need not be known.
+
+        Args:
+            source: has each frame at least while it is stepped to.
+            features: from `features` of the same tracker and source.
         """
         ...
 
@@ -102,6 +163,10 @@ def check_references(video: Video, reference_masks: Mapping[int, Tensor]) -> Non
         raise ConfigError(
             f"{video.name}: object {absent[0] + 1} of {len(first_NHW)} is empty in every reference mask; leave it out or give a mask of it"
         )
+
+
+MAX_REFERENCES = 16
+"""So many references a walk of unknown length keeps of what it was given, beside what it remembers of all frames."""
 
 
 def exclusive_masks(values_NHW: Tensor, above: float) -> Tensor:

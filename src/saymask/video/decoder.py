@@ -35,8 +35,8 @@ from saymask.video.mp4_index import require_modest_index
 
 # Without these a text file named .mp4 can make FFmpeg read other files, or fetch from the network.
 # Playlists, image patterns and streams without times are left out.
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,asf,flv,ogg,ivf,nut,mxf,rm,wtv,dv,yuv4mpegpipe"
-_SAFE_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,asf,flv,ogg,ivf,nut,mxf,rm,wtv,dv,yuv4mpegpipe"
+_SAFE_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 _READABLE = "mp4, mov, mkv, webm, avi, gif, ts, mpg, wmv, flv, ogv, mxf; png, jpg, webp, bmp, tiff; a folder of frames"
 _TRUE_TIMES = ("mov", "matroska")  # containers that store presentation times and reliable keyframe marks
 _DECODE_THREADS = min(8, os.cpu_count() or 1)  # each thread holds a frame: more costs memory, not time
@@ -251,14 +251,12 @@ class Decoder:
     def _rgb(self, frame: VideoFrame, index: int) -> np.ndarray:
         """Colours and orientation as shown -> uint8 frame_HWC."""
         self._limits.check_size(self._path, frame.width, frame.height)
-        if frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb and frame.height >= 720:
-            frame.colorspace = _BT709
         try:
-            frame_HWC = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+            frame_HWC = as_rgb(frame, self._reformatter)
         except FFmpegError as error:
             raise self._damaged(index, f"{frame.format.name} cannot be converted: {error.strerror}") from None
         matrix = self._display_matrix(frame)
-        return frame_HWC if matrix is None else _as_displayed(frame_HWC, matrix)
+        return frame_HWC if matrix is None else as_displayed(frame_HWC, matrix)
 
     def _display_matrix(self, frame: VideoFrame) -> bytes | None:
         """How a frame is to be turned, if at all; asked for only where it can have changed.
@@ -267,7 +265,7 @@ class Decoder:
         in a long video, or one of large frames, these are gigabytes.
         """
         if self._turned is None or frame.rotation != self._turned[0]:
-            matrix = _side_matrix(frame)
+            matrix = side_matrix(frame)
             self._turned = frame.rotation, matrix
             self.is_turned = matrix is not None and abs(struct.unpack("=2i", matrix[:8])[0]) < abs(struct.unpack("=2i", matrix[:8])[1])
         return self._turned[1]
@@ -404,7 +402,14 @@ def _usual_duration(pts_T: np.ndarray, stream: VideoStream) -> float:
     return float(1 / (rate * (stream.time_base or 1)))
 
 
-def _side_matrix(frame: VideoFrame) -> bytes | None:
+def as_rgb(frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+    """uint8 frame_HWC, not turned; what does not say its colour matrix has the one that players assume."""
+    if frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb and frame.height >= 720:
+        frame.colorspace = _BT709
+    return reformatter.reformat(frame, format="rgb24").to_ndarray()
+
+
+def side_matrix(frame: VideoFrame) -> bytes | None:
     """The frame's display matrix. Beside side data that PyAV has no name for it cannot be read; the angle then still can."""
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
@@ -418,7 +423,7 @@ def _side_matrix(frame: VideoFrame) -> bytes | None:
         return struct.pack("=9i", a * one, b * one, 0, -b * one, a * one, 0, 0, 0, 1 << 30)
 
 
-def _as_displayed(frame_HWC: np.ndarray, matrix: bytes) -> np.ndarray:
+def as_displayed(frame_HWC: np.ndarray, matrix: bytes) -> np.ndarray:
     """Apply a display matrix (nine 16.16 fixed-point numbers: x' = a x + c y, y' = b x + d y), to the nearest quarter turn."""
     a, b, _, c, d = struct.unpack("=9i", matrix)[:5]
     if abs(a) >= abs(b):

@@ -140,7 +140,7 @@ def test_soft_masks_are_prompts_where_they_exceed_one_half(tracker):
 def test_a_frame_is_stretched_to_a_square_and_normalised(tracker):
     frames_THWC = np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)
     frames_THWC[:] = (255, 0, 51)
-    session = StreamedSession(tracker.model, Video.from_frames(frames_THWC), tracker.features(noise_video(1), 0))
+    session = StreamedSession(tracker.model, Video.from_frames(frames_THWC), tracker.features(noise_video(1), 0), 1)
     pixels_CHW = session.get_frame(0)
     assert pixels_CHW.shape == (3, 64, 64)
     expected = torch.tensor([(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.2 - 0.406) / 0.225])

@@ -111,7 +111,7 @@ class Sam3Walk:
         (frame_HWC,) = self._source.frames([frame_idx])
         output = self._model(inference_session=self._session, frame=self._session.prepared(frame_HWC), frame_idx=frame_idx)
         self._session.forget(frame_idx)
-        words = {obj_id: self._phrases[prompt_id] for obj_id, prompt_id in self._session.obj_id_to_prompt_id.items()}
+        words = {obj_id: str(self._phrases[prompt_id]) for obj_id, prompt_id in self._session.obj_id_to_prompt_id.items()}
         seen = []
         for obj_id, mask_HW in sorted(masks_of(output, self._session, words, (self._source.height, self._source.width)).items()):
             if obj_id in self._presence or len(self._presence) < self._max_objects:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from torch import Tensor
 from transformers import EdgeTamVideoModel
 
 
@@ -12,5 +13,5 @@ class EdgeTam(EdgeTamVideoModel):
 
     def _use_mask_as_output(self, *args: Any, **kwargs: Any) -> Any:
         output = super()._use_mask_as_output(*args, **kwargs)
-        output.object_score_logits = output.object_score_logits.reshape(-1, 1, 1)  # as those of tracked frames
+        output.object_score_logits = cast(Tensor, output.object_score_logits).reshape(-1, 1, 1)  # as those of tracked frames
         return output

@@ -1,4 +1,4 @@
-"""SAM 2's inference session without its appetite: frames are read when the model asks for them, outputs go when no later step reads them.
+"""SAM 2's inference session in bounded memory: frames are read when the model asks for them, outputs go when no later step reads them.
 
 The library's own session holds every frame of the video at the model's input size, and every output. Only the holding is changed here:
 each step is the library's and sees what it would see in a session that keeps everything, so the masks are the same.
@@ -6,17 +6,19 @@ each step is the library's and sees what it would see in a session that keeps ev
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Sam2VideoModel
+from transformers import EdgeTamVideoModel, Sam2VideoModel
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache, Sam2VideoInferenceSession
 
-from saymask.records import Video
 from saymask.storage.feature_cache import ByteBudget, FeatureCache
+from saymask.trackers.base import PRESENT_ABOVE, FrameSource
 from saymask.video.transforms import stretched
 
 READ_TOGETHER = 8
@@ -53,17 +55,19 @@ class StreamedSession(Sam2VideoInferenceSession):
 
     Args:
         model: whose memory decides how far that is.
-        video: its frames are read in small blocks.
-        features: may be shared with other sessions of the same video.
+        source: where frames are read, in small blocks if it is a video.
+        features: may be shared with other sessions of the same source.
+        num_frames: how many frames there are; None = nobody knows, and each is read when it is stepped to.
     """
 
-    def __init__(self, model: Sam2VideoModel, video: Video, features: FrameFeatures):
+    def __init__(self, model: Sam2VideoModel | EdgeTamVideoModel, source: FrameSource, features: FrameFeatures, num_frames: int | None):
         device = model.device
         super().__init__(
-            video_height=video.height, video_width=video.width, inference_device=device, inference_state_device=device, dtype=model.dtype
+            video_height=source.height, video_width=source.width, inference_device=device, inference_state_device=device, dtype=model.dtype
         )
         self.cache = features
-        self._video = video
+        self._source = source
+        self._num_frames = num_frames
         self._image_size = cast(int, model.config.image_size)  # the model itself takes it for one number
         self._reach = max(model.config.num_maskmem, model.config.max_object_pointers_in_encoder) - 1
         self._block_idx = range(0)
@@ -71,34 +75,34 @@ class StreamedSession(Sam2VideoInferenceSession):
 
     @property
     def num_frames(self) -> int:
-        return self._video.num_frames
+        return sys.maxsize if self._num_frames is None else self._num_frames
 
     def get_frame(self, frame_idx: int) -> Tensor:
         """The frame as image encoder input (3, size, size)."""
         if frame_idx not in self._block_idx:
-            first = frame_idx - frame_idx % READ_TOGETHER
-            self._block_idx = range(first, min(first + READ_TOGETHER, self.num_frames))
-            self._block_THWC = torch.from_numpy(self._video.frames(self._block_idx))
+            block = 1 if self._num_frames is None else READ_TOGETHER
+            first = frame_idx - frame_idx % block
+            self._block_idx = range(first, min(first + block, self.num_frames))
+            self._block_THWC = torch.from_numpy(self._source.frames(self._block_idx))
         frame_HWC = self._block_THWC[frame_idx - self._block_idx.start].to(self.inference_device)
         return stretched(frame_HWC, self._image_size, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD).to(self.dtype)
 
-    def prompt(self, frame_idx: int, masks_NHW: Tensor) -> bool:
-        """Give the next step on a frame the masks (bool, at video size) of the objects that are there; False if none is.
+    def prompt(self, frame_idx: int, references: Mapping[int, Tensor]) -> bool:
+        """Give the next step on a frame masks by object id, those that show a pixel; False if none does.
 
-        An object's number is its place in N. It takes part from its first prompt on: before that the model has nothing to track it by.
+        An object takes part from its first prompt on: before that the model has nothing to track it by.
         """
-        present = masks_NHW.flatten(1).any(1).nonzero().flatten().tolist()
+        present = {obj_id: mask_HW > PRESENT_ABOVE for obj_id, mask_HW in references.items() if (mask_HW > PRESENT_ABOVE).any()}
         size = (self._image_size, self._image_size)
-        for obj_id in present:
-            mask_11HW = masks_NHW[None, None, obj_id].float()
-            resized = functional.interpolate(mask_11HW, size=size, mode="bilinear", antialias=True, align_corners=False)
+        for obj_id, mask_HW in present.items():
+            resized = functional.interpolate(mask_HW[None, None].float(), size=size, mode="bilinear", antialias=True, align_corners=False)
             self.add_mask_inputs(self.obj_id_to_idx(obj_id), frame_idx, (resized >= 0.5).float())
-        self.obj_with_new_inputs = present
+        self.obj_with_new_inputs = list(present)
         return bool(present)
 
     def prompt_boxes(self, frame_idx: int, boxes_N4: Tensor) -> None:
         """Give the next step on a frame a box (x0 y0 x1 y1 in pixels of the video) for each object."""
-        scale_2 = torch.tensor([self._image_size / self._video.width, self._image_size / self._video.height])
+        scale_2 = torch.tensor([self._image_size / self._source.width, self._image_size / self._source.height])
         corners = {"point_labels": torch.tensor([[[_BOX_START, _BOX_END]]], dtype=torch.int32)}
         for obj_id, box_22 in enumerate(boxes_N4.cpu().float().reshape(-1, 2, 2)):
             point_inputs = {"point_coords": (box_22 * scale_2)[None, None], **corners}
@@ -115,3 +119,21 @@ class StreamedSession(Sam2VideoInferenceSession):
                 output.pop("high_res_masks", None)  # the step that made it has encoded it
             self.mask_inputs_per_obj[obj_idx].clear()
             self.frames_tracked_per_obj[obj_idx].clear()
+
+    def forget_prompts(self, kept: int) -> None:
+        """Of each object's prompted frames keep the latest so many."""
+        for outputs in self.output_dict_per_obj.values():
+            prompted = outputs["cond_frame_outputs"]
+            for frame_idx in list(prompted)[:-kept]:
+                del prompted[frame_idx]
+
+    def drop(self, obj_id: int) -> None:
+        """Forget an object; the places of those after it move up, as the model counts places from 0 without gaps."""
+        place = self._obj_id_to_idx[obj_id]
+        self.obj_ids = [other for other in self.obj_ids if other != obj_id]
+        self._obj_id_to_idx = {other: number for number, other in enumerate(self.obj_ids)}
+        self._obj_idx_to_id = dict(enumerate(self.obj_ids))
+        for of_objects in (self.point_inputs_per_obj, self.mask_inputs_per_obj, self.output_dict_per_obj, self.frames_tracked_per_obj):
+            moved = {number - (number > place): value for number, value in of_objects.items() if number != place}
+            of_objects.clear()
+            of_objects.update(moved)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers import Sam2VideoModel
 
 from saymask.errors import CheckpointError
@@ -20,8 +18,9 @@ from saymask.runtime import Runtime
 from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
 from saymask.storage.published import load_published
 from saymask.storage.weight_files import read_json, weight_files
-from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references, exclusive_masks
+from saymask.trackers.base import FrameMasks, FrameSource, check_references
 from saymask.trackers.sam2.edgetam import EdgeTam
+from saymask.trackers.sam2.run import Sam2Run, full_size, scored
 from saymask.trackers.sam2.session import FrameFeatures, StreamedSession
 
 SAM2_REPO = "facebook/sam2.1-hiera-tiny"
@@ -41,28 +40,22 @@ class Sam2Tracker:
         self.model = model.eval()
         self.weights_files = weights_files
 
-    def features(self, video: Video, budget_bytes: int) -> FrameFeatures:
+    def features(self, source: FrameSource, budget_bytes: int) -> FrameFeatures:
         return FrameFeatures(budget_bytes, self.model.device)
+
+    def start(self, source: FrameSource, features: FrameFeatures | None = None) -> Sam2Run:
+        return Sam2Run(self.model, source, features or self.features(source, budget_bytes=0), None)
 
     def propagate(self, video: Video, reference_masks: Mapping[int, Tensor], features: FrameFeatures | None = None) -> Iterator[FrameMasks]:
         check_references(video, reference_masks)
-        session = StreamedSession(self.model, video, features or self.features(video, budget_bytes=0))
-        prompted = []
-        for frame_idx in sorted(reference_masks):
-            if session.prompt(frame_idx, reference_masks[frame_idx] > PRESENT_ABOVE):
-                self.model(session, frame_idx=frame_idx)
-                session.forget()
-                prompted.append(frame_idx)
-        start = prompted[0]
-        for frame_idx in (*range(start, video.num_frames), *reversed(range(start))):
-            backwards = frame_idx < start
-            output = self.model(session, frame_idx=frame_idx, reverse=backwards)
-            # The way back begins with the memory of what follows the start.
-            near = (frame_idx,) if backwards else (frame_idx, start)
-            session.forget(*near)
-            logits_NHW = output.pred_masks[torch.tensor(output.object_ids).argsort(), 0].float()
-            logits_NHW = _full_size(logits_NHW, (video.height, video.width))
-            yield _scored(frame_idx, logits_NHW, exclusive_masks(logits_NHW, above=0.0))
+        run = Sam2Run(self.model, video, features or self.features(video, budget_bytes=0), video.num_frames)
+        references = {i: dict(enumerate(reference_masks[i])) for i in sorted(reference_masks)}
+        shown = [frame_idx for frame_idx, masks in references.items() if run.learn(frame_idx, masks)]
+        start = shown[0]
+        for frame_idx in range(start, video.num_frames):
+            yield run.track(frame_idx, near=(frame_idx, start))  # the way back begins with the memory of what follows the start
+        for frame_idx in reversed(range(start)):
+            yield run.track(frame_idx, near=(frame_idx,), reverse=True)
 
     def masks_in_boxes(self, video: Video, frame_idx: int, boxes_N4: Tensor, features: FrameFeatures | None = None) -> FrameMasks:
         """The object in each box of one frame; unlike tracked masks, these may overlap.
@@ -73,24 +66,13 @@ class Sam2Tracker:
             boxes_N4: x0 y0 x1 y1 in pixels; at least one.
             features: from `features`; the frame need not be encoded again for tracking.
         """
-        session = StreamedSession(self.model, video, features or self.features(video, budget_bytes=0))
+        session = StreamedSession(self.model, video, features or self.features(video, budget_bytes=0), video.num_frames)
         session.prompt_boxes(frame_idx, boxes_N4)
-        logits_NHW = _full_size(self.model(session, frame_idx=frame_idx).pred_masks[:, 0].float(), (video.height, video.width))
-        return _scored(frame_idx, logits_NHW, logits_NHW > 0)
+        logits_NHW = full_size(self.model(session, frame_idx=frame_idx).pred_masks[:, 0].float(), (video.height, video.width))
+        return scored(frame_idx, logits_NHW, logits_NHW > 0)
 
     def notice(self, video: Video) -> str | None:
         return None
-
-
-def _full_size(logits_NHW: Tensor, size: tuple[int, int]) -> Tensor:
-    """The model's logits at the video's size, where they are compared."""
-    return functional.interpolate(logits_NHW[None], size=size, mode="bilinear", align_corners=False)[0]
-
-
-def _scored(frame_idx: int, logits_NHW: Tensor, masks_NHW: Tensor) -> FrameMasks:
-    """Masks with the mean probability of their pixels."""
-    sums_N = (logits_NHW.sigmoid() * masks_NHW).flatten(1).sum(1)
-    return FrameMasks(frame_idx, masks_NHW, sums_N / masks_NHW.flatten(1).sum(1).clamp(min=1))
 
 
 def load_sam2(runtime: Runtime, weights: str | Path | None) -> Sam2Tracker:

@@ -26,12 +26,14 @@ class GivenMasks:
     Args:
         masks_NHW: 0 to 1, for every object seen so far and the new ones.
         trusted_N: which rows count; the others are predicted. A new object's row always counts.
-        remember: keep the frame in working memory; not if permanent memory has it.
+        remember: keep the frame in memory; not if permanent memory has it.
+        permanent: in the permanent memory, not the working one.
     """
 
     masks_NHW: Tensor
     trusted_N: Tensor
     remember: bool
+    permanent: bool = False
 
 
 class XMemCore:
@@ -77,8 +79,14 @@ class XMemCore:
         self._extend_hidden(frame, num_objects=len(prob_KHW) - 1)
         if is_mem_frame:
             deep = synchronous or self._frame_number - self._last_deep_update >= self._deep_update_every
-            self._update_memory(frame, prob_KHW[1:], deep, remember=given is None or given.remember)
+            self._update_memory(frame, prob_KHW[1:], deep, given)
         return prob_KHW
+
+    def drop(self, row: int) -> None:
+        """Forget an object; the rows after it move up."""
+        self.memory.drop(row)
+        if self.hidden_BNChw is not None:
+            self.hidden_BNChw = torch.cat([self.hidden_BNChw[:, :row], self.hidden_BNChw[:, row + 1 :]], dim=1)
 
     def _segment(self, frame: EncodedFrame, update_hidden: bool) -> Tensor:
         """Probabilities of all objects in memory: prob_KHW."""
@@ -98,13 +106,13 @@ class XMemCore:
             masks_NHW[: len(predicted_NHW)][open_N] = (predicted_NHW * free_HW)[open_N]
         return aggregate(masks_NHW[None])[0]
 
-    def _update_memory(self, frame: EncodedFrame, prob_NHW: Tensor, deep: bool, remember: bool) -> None:
+    def _update_memory(self, frame: EncodedFrame, prob_NHW: Tensor, deep: bool, given: GivenMasks | None) -> None:
         """Remember the frame, and update the sensory memory from its value."""
         value_BNChw, self.hidden_BNChw = self._network.encode_value(
             frame.image_13HW, frame.key.f16_BChw, self.hidden_BNChw, prob_NHW[None], deep_update=deep
         )
-        if remember:
-            self._remember(frame, value_BNChw, permanent=False)
+        if given is None or given.remember:
+            self._remember(frame, value_BNChw, permanent=given is not None and given.permanent)
         self._last_mem_frame = self._frame_number
         if deep:
             self._last_deep_update = self._frame_number

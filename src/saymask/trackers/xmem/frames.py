@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from saymask.records import Video
 from saymask.storage.feature_cache import ByteBudget, FeatureCache
+from saymask.trackers.base import FrameSource
 from saymask.trackers.xmem.network import STRIDE, FrameKey, XMemNetwork
 from saymask.video.transforms import shortest_side
 
@@ -88,10 +88,10 @@ class EncodedFrames:
     The latest frame is always kept, besides the budget: propagations that go through the video side by side encode each frame once.
     """
 
-    def __init__(self, network: XMemNetwork, video: Video, budget_bytes: int):
-        self.placement = Placement.of(video.height, video.width, network.config.short_side)
+    def __init__(self, network: XMemNetwork, source: FrameSource, budget_bytes: int):
+        self.placement = Placement.of(source.height, source.width, network.config.short_side)
         self._network = network
-        self._video = video
+        self._source = source
         self._cache = FeatureCache(ByteBudget(budget_bytes))
         self._latest: tuple[int, EncodedFrame] | None = None
 
@@ -103,7 +103,7 @@ class EncodedFrames:
             if frame is None:
                 if index not in decoded:
                     ahead = [i for i in frame_idx[position : position + _FRAMES_AHEAD] if i not in self._cache]
-                    decoded = dict(zip(ahead, self._video.frames(ahead), strict=True))
+                    decoded = dict(zip(ahead, self._source.frames(ahead), strict=True))
                 frame = self._encode(decoded[index])
                 self._cache.offer(index, frame.image_13HW, *vars(frame.key).values())
             self._latest = index, frame

@@ -10,7 +10,9 @@ Objects are rows of value_BNChw in the order in which they were first seen.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -58,11 +60,13 @@ class Memory:
     Args:
         top_k: elements that each position of a frame reads.
         long_term: None keeps every remembered frame in working memory.
+        max_permanent: frames that the permanent memory holds, the latest; None = all.
     """
 
-    def __init__(self, top_k: int, long_term: LongTermRules | None):
+    def __init__(self, top_k: int, long_term: LongTermRules | None, max_permanent: int | None = None):
         self.top_k = top_k
         self.rules = long_term
+        self.max_permanent = max_permanent
         self.long_term: Elements | None = None
         self.working: Elements | None = None
         self.permanent: Elements | None = None
@@ -86,10 +90,23 @@ class Memory:
         elements = from_frame(key_BChw, shrinkage_B1hw, selection_BChw, value_BNChw, self.group_sizes)
         if permanent:
             self.permanent = join(self.permanent, elements)
+            if self.max_permanent is not None:
+                self.permanent = self.permanent.latest(self.max_permanent * len(elements))
             return
         self.working = join(self.working, elements)
         if self.rules is not None and len(self.working) >= self.rules.max_mid_term_frames * len(elements):
             self._consolidate(self.rules, self.working, frame_size=len(elements))
+
+    def drop(self, row: int) -> None:
+        """Forget an object, and its group if it was the only one in it; the rows after it move up."""
+        ends = list(accumulate(self.group_sizes))
+        group = bisect_right(ends, row)
+        place = row - (ends[group] - self.group_sizes[group])
+        self.group_sizes[group] -= 1
+        if not self.group_sizes[group]:
+            del self.group_sizes[group]
+        stores = (self.long_term, self.working, self.permanent)
+        self.long_term, self.working, self.permanent = (store and store.without(group, place) for store in stores)
 
     def read(self, query_key_BChw: Tensor, selection_BChw: Tensor) -> Tensor:
         """What all memories together say about a frame -> readout_BNChw; counts which elements were used."""

@@ -85,6 +85,23 @@ class Elements:
 
         return self._pick(lambda x: both_ends(x, -1), lambda value_BMNC: both_ends(value_BMNC, 1))
 
+    def latest(self, size: int) -> Elements:
+        """Only the last `size` elements, with the values that belong to them."""
+        return self._pick(
+            lambda x: x[..., max(0, x.shape[-1] - size) :], lambda value_BMNC: value_BMNC[:, max(0, value_BMNC.shape[1] - size) :]
+        )
+
+    def without(self, group: int, place: int) -> Elements | None:
+        """The elements without the values of one object of a group; those that belong to no other group go as well, perhaps all."""
+        if group >= len(self.values):
+            return self
+        value_BMNC = self.values[group]
+        left_BMNC = torch.cat([value_BMNC[:, :, :place], value_BMNC[:, :, place + 1 :]], dim=2)
+        kept = (left_BMNC,) if left_BMNC.shape[2] else ()
+        values = (*self.values[:group], *kept, *self.values[group + 1 :])
+        # The first group has the most values.
+        return replace(self, values=values).latest(values[0].shape[1]) if values else None
+
     def _pick(self, pick: Callable[[Tensor], Tensor], pick_values: Callable[[Tensor], Tensor]) -> Elements:
         """`pick` acts on the last axis of everything but the values."""
         return Elements(

@@ -1,4 +1,4 @@
-"""XMem (arXiv 2207.07115) and XMem++ (arXiv 2307.15958) behind the `Tracker` protocol: `XMemCore` walked through a video.
+"""XMem (arXiv 2207.07115) and XMem++ (arXiv 2307.15958) behind the `Tracker` protocol: `XMemRun` walked through a video.
 
     xmem++   learns all references first, then goes through the video once, from its first frame to its last
     xmem     starts at the earliest reference, once forwards and once backwards; a later reference counts from its frame on
@@ -10,8 +10,9 @@ that object. So xmem++ learns from a reference that shows no object where the ba
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -21,12 +22,12 @@ from torch import Tensor
 from saymask.errors import CheckpointError
 from saymask.records import Video
 from saymask.runtime import Runtime
-from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references
+from saymask.trackers.base import MAX_REFERENCES, PRESENT_ABOVE, FrameMasks, FrameSource, check_references
 from saymask.trackers.xmem.config import XMemConfig
-from saymask.trackers.xmem.core import GivenMasks, XMemCore
-from saymask.trackers.xmem.frames import EncodedFrames, Placement
+from saymask.trackers.xmem.frames import EncodedFrames
 from saymask.trackers.xmem.memory import LongTermRules, Memory
 from saymask.trackers.xmem.network import XMemNetwork
+from saymask.trackers.xmem.run import XMemRun
 from saymask.trackers.xmem.weights import load_xmem
 
 TOY_WEIGHTS = Path(str(files("saymask") / "weights" / "xmem-toy"))
@@ -54,21 +55,24 @@ class XMemTracker:
         self.weights_files = weights_files
         self._learns_first = learns_first
 
-    def features(self, video: Video, budget_bytes: int) -> EncodedFrames:
-        return EncodedFrames(self.network, video, budget_bytes)
+    def features(self, source: FrameSource, budget_bytes: int) -> EncodedFrames:
+        return EncodedFrames(self.network, source, budget_bytes)
+
+    def start(self, source: FrameSource, features: EncodedFrames | None = None) -> XMemRun:
+        return self._new_run(features or self.features(source, budget_bytes=0), None)
 
     def propagate(self, video: Video, reference_masks: Mapping[int, Tensor], features: EncodedFrames | None = None) -> Iterator[FrameMasks]:
         check_references(video, reference_masks)
         references = _References(reference_masks)
         features = features or self.features(video, budget_bytes=0)
         if self._learns_first:
-            yield from self._run(features, references, range(video.num_frames))
+            yield from self._walk(features, references, range(video.num_frames))
             return
         start = references.not_empty[0]
-        yield from self._run(features, references, range(start, video.num_frames))
+        yield from self._walk(features, references, range(start, video.num_frames))
         if start > 0:
-            backwards = self._run(features, references, range(start, -1, -1))
-            next(backwards)  # the reference's own frame, which the first run has given
+            backwards = self._walk(features, references, range(start, -1, -1))
+            next(backwards)  # the reference's own frame, which the first walk has given
             yield from backwards
 
     def notice(self, video: Video) -> str | None:
@@ -78,65 +82,68 @@ class XMemTracker:
         return f"tracker {self.name!r} was trained on drawn scenes; {_PUBLISHED}"
 
     @torch.inference_mode()
-    def _run(self, features: EncodedFrames, references: _References, order: range) -> Iterator[FrameMasks]:
-        """One core through these frames."""
-        config, placement = self.config, features.placement
-        memory = Memory(config.top_k, long_term_rules(config, len(order), keep_first_frame=not self._learns_first))
-        core = XMemCore(self.network, memory, config.mem_every, config.deep_update_every)
+    def _walk(self, features: EncodedFrames, references: _References, order: range) -> Iterator[FrameMasks]:
+        """One run through these frames."""
+        run = self._new_run(features, len(order))
         if self._learns_first:
             for frame_idx, frame in zip(references.learning_order, features.walk(references.learning_order), strict=True):
-                core.learn(frame, placement.masks(references.met(frame_idx).to(self.network.device)))
+                run.learn_from(frame, frame_idx, references.met(frame_idx))
+        said = references.all_masks if self._learns_first else references.shown
         for frame_idx, frame in zip(order, features.walk(order), strict=True):
-            prob_KHW = core.step(frame, self._given(references, frame_idx, placement), last=frame_idx == order[-1])
-            yield _frame_masks(frame_idx, placement.undo(prob_KHW), references.object_order)
+            found = run.step_on(frame, frame_idx, said(frame_idx), last=frame_idx == order[-1])
+            yield _in_order(found, run.obj_ids, references.num_objects)
 
-    def _given(self, references: _References, frame_idx: int, placement: Placement) -> GivenMasks | None:
-        """What the references say about a frame, if anything."""
-        if self._learns_first:
-            masks_NHW = references.masks.get(frame_idx)
-            trusted = [True] * len(references.object_order)
-        else:
-            masks_NHW = references.met(frame_idx) if frame_idx in references.not_empty else None
-            trusted = references.shown.get(frame_idx, [])
-        if masks_NHW is None:
-            return None
-        device = self.network.device
-        trusted_N = torch.tensor(trusted[: len(masks_NHW)], device=device)
-        return GivenMasks(placement.masks(masks_NHW.to(device)), trusted_N, remember=not self._learns_first)
+    def _new_run(self, features: EncodedFrames, num_frames: int | None) -> XMemRun:
+        """A run over so many frames, or over an unknown number, in which the oldest references go."""
+        config = self.config
+        rules = long_term_rules(config, num_frames, keep_first_frame=not self._learns_first)
+        max_permanent = MAX_REFERENCES if num_frames is None else None
+        return XMemRun(self.network, features, lambda: Memory(config.top_k, rules, max_permanent), self._learns_first)
 
 
 class _References:
     """Reference masks in the order of their frames, objects in the order in which they are first shown.
 
     Attributes:
-        object_order: the caller's number of each object.
-        masks: frame index -> masks_NHW at video size.
-        shown: frame index -> which objects the masks show.
+        num_objects: which the caller numbers from 0.
         not_empty: indices of the frames that show any.
         learning_order: indices of all frames. The first that shows an object leads, since without an object nothing can be learnt.
     """
 
     def __init__(self, reference_masks: Mapping[int, Tensor]):
         present = {i: (reference_masks[i] > PRESENT_ABOVE).flatten(1).any(1).tolist() for i in sorted(reference_masks)}
-        num_objects = len(next(iter(present.values())))
-        first_shown = [next(i for i, shown in present.items() if shown[n]) for n in range(num_objects)]
-        self.object_order = sorted(range(num_objects), key=first_shown.__getitem__)
-        self.masks = {i: reference_masks[i][self.object_order] for i in present}
-        self.shown = {i: [shown[n] for n in self.object_order] for i, shown in present.items()}
+        self.num_objects = len(next(iter(present.values())))
+        first_shown = [next(i for i, shown in present.items() if shown[n]) for n in range(self.num_objects)]
+        self._object_order = sorted(range(self.num_objects), key=first_shown.__getitem__)
+        self._masks = reference_masks
+        self._shown = {i: [n for n in self._object_order if shown[n]] for i, shown in present.items()}
         self.not_empty = [i for i, shown in present.items() if any(shown)]
         self.learning_order = sorted(present, key=lambda i: (i != self.not_empty[0], i))
         self._first_shown = sorted(first_shown)
 
-    def met(self, frame_idx: int) -> Tensor:
+    def all_masks(self, frame_idx: int) -> dict[int, Tensor]:
+        """Masks of all objects, if the frame is a reference."""
+        return self._of(frame_idx, self._object_order) if frame_idx in self._masks else {}
+
+    def shown(self, frame_idx: int) -> dict[int, Tensor]:
+        """Masks of the objects that the frame shows, if it is a reference."""
+        return self._of(frame_idx, self._shown.get(frame_idx, []))
+
+    def met(self, frame_idx: int) -> dict[int, Tensor]:
         """Masks of the objects that this reference or one earlier in the learning order shows."""
-        return self.masks[frame_idx][: bisect_right(self._first_shown, max(frame_idx, self.not_empty[0]))]
+        return self._of(frame_idx, self._object_order[: bisect_right(self._first_shown, max(frame_idx, self.not_empty[0]))])
+
+    def _of(self, frame_idx: int, objects: Sequence[int]) -> dict[int, Tensor]:
+        return {n: self._masks[frame_idx][n] for n in objects}
 
 
-def long_term_rules(config: XMemConfig, num_frames: int, keep_first_frame: bool) -> LongTermRules | None:
-    """The long-term memory of a run over `num_frames` frames, if the configuration wants one."""
+def long_term_rules(config: XMemConfig, num_frames: int | None, keep_first_frame: bool) -> LongTermRules | None:
+    """The long-term memory of a run over `num_frames` frames (None = nobody knows), if the configuration wants one."""
     if not config.enable_long_term:
         return None
-    consolidations = num_frames / (config.max_mid_term_frames - config.min_mid_term_frames)  # if every frame were remembered
+    consolidations = (
+        inf if num_frames is None else num_frames / (config.max_mid_term_frames - config.min_mid_term_frames)
+    )  # if every frame were remembered
     return LongTermRules(
         config.max_mid_term_frames,
         config.min_mid_term_frames,
@@ -176,13 +183,9 @@ def _load(name: str, learns_first: bool, runtime: Runtime, weights: str | Path |
     return XMemTracker(network, name, learns_first, (path if path.is_file() else path / "model.safetensors",))
 
 
-def _frame_masks(frame_idx: int, prob_KHW: Tensor, object_order: list[int]) -> FrameMasks:
-    """The most probable of background and objects at every pixel; objects that have not been met yet are nowhere."""
-    N, (K, H, W) = len(object_order), prob_KHW.shape
-    met = object_order[: K - 1]
-    won_NHW = prob_KHW.argmax(0) == torch.arange(1, K, device=prob_KHW.device)[:, None, None]
-    masks_NHW = torch.zeros(N, H, W, dtype=torch.bool, device=prob_KHW.device)
-    scores_N = torch.zeros(N, device=prob_KHW.device)
-    masks_NHW[met] = won_NHW
-    scores_N[met] = (prob_KHW[1:] * won_NHW).sum((1, 2)) / won_NHW.sum((1, 2)).clamp(min=1)
-    return FrameMasks(frame_idx, masks_NHW, scores_N)
+def _in_order(found: FrameMasks, obj_ids: Sequence[int], num_objects: int) -> FrameMasks:
+    """The caller's objects in their order; those that have not been met yet are nowhere."""
+    masks_NHW = found.masks_NHW.new_zeros(num_objects, *found.masks_NHW.shape[1:])
+    scores_N = found.scores_N.new_zeros(num_objects)
+    masks_NHW[list(obj_ids)], scores_N[list(obj_ids)] = found.masks_NHW, found.scores_N
+    return FrameMasks(found.frame_idx, masks_NHW, scores_N)
