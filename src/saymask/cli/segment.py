@@ -10,6 +10,7 @@ import typer
 
 from saymask import records
 from saymask.batch.per_video import VideoAsker, Wording, disk_trouble_named, why_failed
+from saymask.batch.sources import source_names
 from saymask.cli.output import (
     first_free,
     free_folder,
@@ -19,7 +20,6 @@ from saymask.cli.output import (
     report_error,
     say,
     shown,
-    source_names,
     write_index,
 )
 from saymask.errors import ConfigError, SaymaskError
@@ -122,7 +122,7 @@ def segment(
     if not source.strip():
         raise ConfigError("SOURCE is empty; give a video, an image or a folder")
     _check_queries(queries)
-    names = _parse_formats(formats)
+    names = parse_formats(formats)
     from saymask.video.reader import find_sources, left_out
 
     paths = find_sources(source)
@@ -234,7 +234,7 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _parse_formats(formats: str) -> list[str]:
+def parse_formats(formats: str) -> list[str]:
     """Split and check `--format`.
 
     Raises:
