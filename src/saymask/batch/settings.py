@@ -18,7 +18,7 @@ class BatchSettings(Config):
 
     Args:
         model, tracker, tracker_weights, vision_tower, dtype, min_stability: as for `saymask segment`.
-        template, answer, settings: how queries are asked; a job may have options of its own beside them.
+        template, answer, min_presence, settings: how queries are asked; a job may have options of its own beside them.
         formats: what is written of each result.
         max_frames, max_pixels: larger videos are refused.
     """
@@ -31,6 +31,7 @@ class BatchSettings(Config):
     min_stability: float = MIN_STABILITY
     template: str | None = None
     answer: str | None = None
+    min_presence: float | None = None
     settings: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("json", "sheet")
     max_frames: int = ReadLimits.max_frames
@@ -53,7 +54,7 @@ class BatchSettings(Config):
         asker = VideoAsker(
             ModelForEach(self.model, runtime, _path(self.vision_tower)),
             tracker,
-            Wording(self.template, self.answer, self.settings),
+            Wording(self.template, self.answer, self.min_presence, self.settings),
             min_stability=self.min_stability,
             limits=ReadLimits(self.max_pixels, self.max_frames),
         )

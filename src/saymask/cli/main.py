@@ -13,7 +13,22 @@ import typer
 from typer.core import TyperGroup
 
 import saymask
-from saymask.cli import batch, bench, calibrate, convert, data, demo, evaluate, fetch, inspect, multiple_choice, report, segment, submission, train
+from saymask.cli import (
+    batch,
+    bench,
+    calibrate,
+    convert,
+    data,
+    demo,
+    evaluate,
+    fetch,
+    inspect,
+    multiple_choice,
+    report,
+    segment,
+    submission,
+    train,
+)
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 

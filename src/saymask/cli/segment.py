@@ -23,7 +23,7 @@ from saymask.cli.output import (
     write_index,
 )
 from saymask.errors import ConfigError, SaymaskError
-from saymask.lookup import resolve
+from saymask.lookup import resolve_writer
 from saymask.models import choice
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
@@ -239,11 +239,11 @@ def parse_formats(formats: str) -> list[str]:
 
     Raises:
         ConfigError: no format is left.
-        UnknownName: a format that does not exist.
+        UnknownName, ConfigError: a format or a setting of it that does not exist.
     """
     names = list(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
     if not names:
         raise ConfigError("--format is empty; give names of `saymask list`, e.g. --format overlay,png")
     for name in names:
-        resolve(name, "format")
+        resolve_writer(name)
     return names
