@@ -137,7 +137,13 @@ def _encode(
                 if encoding.even and stream.height * stream.width > _LARGE_PIXELS:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
             picture = av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels)
-            picture = picture.reformat(format=encoding.pixels, dst_colorspace="ITU709", dst_color_range="MPEG")
+            picture = picture.reformat(
+                format=encoding.pixels,
+                dst_colorspace="ITU709",
+                dst_color_range="MPEG",
+                dst_color_primaries=_BT709,
+                dst_color_trc=_BT709,
+            )
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))
         mux(stream.encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from saymask.errors import VideoError
 from saymask.exports.encoder import H264, MATTE, PRORES_4444, VP9_ALPHA, Encoding, write_video
 from saymask.exports.writer import each_frame, query_slugs
 from saymask.records import Prediction, QueryResult
@@ -29,7 +30,17 @@ def write_alpha(prediction: Prediction, directory: Path) -> Path:
 
 
 def write_alpha_webm(prediction: Prediction, directory: Path) -> Path:
-    """The objects with transparency around them, for the web: alpha-webm/<query>.webm, VP9 with alpha; its times are in milliseconds."""
+    """The objects with transparency around them, for the web: alpha-webm/<query>.webm, VP9 with alpha; its times are in milliseconds.
+
+    Raises:
+        VideoError: the source's pixels are not square, which the container's writer cannot say.
+    """
+    aspect = prediction.video.pixel_aspect
+    if aspect != 1:
+        raise VideoError(
+            f"alpha-webm: pixels of {prediction.video.name} are {aspect.numerator}:{aspect.denominator}, WebM is written with square ones; "
+            "use the format alpha"
+        )
     return _write(prediction, directory / "alpha-webm", _alpha, VP9_ALPHA)
 
 
