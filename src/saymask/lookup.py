@@ -7,11 +7,14 @@ format: write one file or function, then one line here; `tests/contracts/` cover
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
+from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
-from saymask.errors import UnknownName
+from saymask.errors import ConfigError, UnknownName
 
 FAMILIES: dict[str, str] = {
     "videolisa": "saymask.models.videolisa:FAMILY",
@@ -91,11 +94,29 @@ WRITERS: dict[str, str] = {
     "npz": "saymask.exports.annotations:write_npz",
     "sheet": "saymask.exports.contact_sheet:write_sheet",
     "json": "saymask.exports.prediction_json:write_json",
+    "cvat": "saymask.exports.cvat:write_cvat",
+    "labelstudio": "saymask.exports.labelstudio:write_labelstudio",
+    "yolo-seg": "saymask.exports.yolo_seg:write_yolo_seg",
+    "labelme": "saymask.exports.labelme:write_labelme",
+    "boxes": "saymask.exports.boxes:write_boxes",
+    "alpha": "saymask.exports.layers:write_alpha",
+    "alpha-webm": "saymask.exports.layers:write_alpha_webm",
+    "matte": "saymask.exports.layers:write_matte",
+    "cutout": "saymask.exports.layers:write_cutout",
+    "cutout-rest": "saymask.exports.layers:write_cutout_rest",
+    "blur": "saymask.exports.layers:write_blur",
+    "blur-rest": "saymask.exports.layers:write_blur_rest",
 }
+"""What writes a prediction in a format; keyword arguments beyond the prediction and the folder are the format's settings."""
 READERS: dict[str, str] = {
     "json": "saymask.exports.prediction_json:read_json",
 }
 """Suffix of a file -> what makes a `Prediction` of it again."""
+INTEGRATIONS: dict[str, str] = {
+    "supervision": "saymask.integrations.supervision:to_detections",
+    "fiftyone": "saymask.integrations.fiftyone:to_sample",
+}
+"""What turns a prediction into another library's objects."""
 ATTACHMENTS: dict[str, str] = {"files": "saymask.exports.attachments:write_attachments"}
 """What writes the files that a model wants beside a result; nobody types this."""
 TABLES: dict[str, dict[str, str]] = {
@@ -127,7 +148,8 @@ def table(kind: str) -> dict[str, str]:
     """All names of a kind ("model", "tracker", "prompter", "dataset", "recipe", "format") -> "module:attribute"."""
     if kind == "model":
         return {name: target for family in families().values() for name, target in family.models.items()}
-    return {"task": TASKS, "prediction file": READERS, "attachment": ATTACHMENTS}.get(kind) or TABLES[kind]
+    others = {"task": TASKS, "prediction file": READERS, "attachment": ATTACHMENTS, "integration": INTEGRATIONS}
+    return others.get(kind) or TABLES[kind]
 
 
 def kinds() -> tuple[str, ...]:
@@ -152,6 +174,31 @@ def resolve(name: str, kind: str) -> Any:
     if name not in names:
         raise UnknownName(f"unknown {kind} {name!r}; {suggest(name, names)}")
     return _attribute(names[name])
+
+
+def resolve_writer(format_name: str) -> Callable[..., Path]:
+    """The writer of a format, with its settings: "png", or "labelme:tolerance=1", several with : between them.
+
+    Raises:
+        UnknownName: no such format.
+        ConfigError: a setting that the format does not have, or that is no number.
+    """
+    name, *settings = format_name.split(":")
+    writer = resolve(name, "format")
+    known = [key for key, parameter in signature(writer).parameters.items() if parameter.kind is Parameter.KEYWORD_ONLY]
+    values: dict[str, float] = {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        if key not in known:
+            hint = suggest(key, known) if known else "it has none"
+            raise ConfigError(f"format {format_name!r}: no setting {key!r}; {hint}")
+        try:
+            values[key] = float(text)
+        except ValueError:
+            values[key] = -1.0
+        if not 0 <= values[key] < float("inf"):
+            raise ConfigError(f"format {format_name!r}: {key} is {text!r}, expected a number, 0 or more; write e.g. {name}:{key}=1")
+    return partial(writer, **values)
 
 
 def _attribute(target: str) -> Any:

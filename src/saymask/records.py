@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from saymask.errors import ConfigError
-from saymask.lookup import resolve
+from saymask.lookup import resolve, resolve_writer
 
 FrameReader = Callable[[Sequence[int]], np.ndarray]
 """Frame indices (any order, repeats allowed) -> uint8 frames_THWC in that order. It pickles: no lambda, no open file."""
@@ -306,25 +306,50 @@ class Prediction:
             for masklet in result.masklets:
                 yield result, masklet
 
+    def tracks(self) -> Iterator[tuple[int, int, Masklet]]:
+        """Every masklet in query order: its number from 1 over all queries, the place of its query from 0, and the masklet."""
+        number = 0
+        for place, result in enumerate(self.results):
+            for masklet in result.masklets:
+                number += 1
+                yield number, place, masklet
+
     def boxes(self) -> list[list[tuple[int, int, int, int] | None]]:
         """Per object (order of `objects()`), per frame: the tight box x0 y0 x1 y1, or None where the mask is empty."""
         return [[rle.box() for rle in masklet.rle_T] for _, masklet in self.objects()]
 
     def save(self, directory: Path | str, formats: str | Sequence[str] = ("overlay", "png")) -> list[Path]:
-        """Write the prediction in each format of `saymask list` and return what was written.
+        """Write the prediction in each format of `saymask list`, with settings as in "labelme:tolerance=1", and return what was written.
 
         Raises:
-            UnknownName: a format that does not exist; nothing is written then.
+            UnknownName, ConfigError: a format or a setting that does not exist; nothing is written then.
             VideoError: something of that name is there already, or cannot be written.
         """
         names = [formats] if isinstance(formats, str) else dict.fromkeys(formats)
-        writers = [resolve(name, "format") for name in names]
+        writers = [resolve_writer(name) for name in names]
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         written = [writer(self, directory) for writer in writers]
         if any(result.files for result in self.results):
             written += resolve("files", "attachment")(self, directory)
         return written
+
+    def to_supervision(self, frame_idx: int) -> Any:
+        """The objects on one frame as `supervision.Detections`, with compact masks and tracker ids.
+
+        Raises:
+            ConfigError: supervision is not installed.
+            IndexError: there is no such frame.
+        """
+        return resolve("supervision", "integration")(self, frame_idx)
+
+    def to_fiftyone(self) -> Any:
+        """A `fiftyone.Sample` of the video, with the objects as labels of its frames.
+
+        Raises:
+            ConfigError: FiftyOne is not installed.
+        """
+        return resolve("fiftyone", "integration")(self)
 
     @classmethod
     def load(cls, file: Path | str) -> Prediction:

@@ -1,10 +1,11 @@
-"""Where and in which precision tensors live: the only place that asks for an accelerator."""
+"""Where one run computes, in which precision, and which part of the work: the only place that asks for an accelerator."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from saymask.errors import ConfigError
 from saymask.lookup import suggest
@@ -12,6 +13,7 @@ from saymask.lookup import suggest
 if TYPE_CHECKING:
     import torch
 
+T = TypeVar("T")
 DTYPES = ("float32", "bfloat16", "float16")
 AS_STORED = "checkpoint"
 """Said in place of a dtype: that of the files."""
@@ -71,3 +73,27 @@ class Runtime:
 def dtype_name(dtype: torch.dtype) -> str:
     """As a user writes it: "float32" and so on."""
     return str(dtype).removeprefix("torch.")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` parts of the work, numbered from 1; each is done by a run of its own."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read "2/8".
+
+        Raises:
+            ConfigError: it is no part of a whole.
+        """
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise ConfigError(f"shard {text!r} is no part of a whole; give e.g. 1/8 on the first of eight machines")
+        return cls(int(match[1]), int(match[2]))
+
+    def of(self, videos: Sequence[T]) -> list[T]:
+        """Every `count`-th video: long and short ones are spread over the parts as they come."""
+        return list(videos[self.number - 1 :: self.count])

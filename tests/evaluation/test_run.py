@@ -20,12 +20,13 @@ from squares import BLUE, RED, predicted, sample, set_of, things
 
 from saymask.errors import ConfigError, DataError, VideoError
 from saymask.evaluation.candidates import with_model, without_model
-from saymask.evaluation.exam import Exam, Shard, open_exam
+from saymask.evaluation.exam import Exam, open_exam
 from saymask.evaluation.predictors import predict_masks
 from saymask.evaluation.run import predict, score, score_rows
 from saymask.metrics.protocols import PROTOCOLS, VIDEOLISA_RELEASE
 from saymask.models.family import Family
 from saymask.records import Prediction, Video
+from saymask.runtime import Shard
 from saymask.samples import Benchmark, Sample
 
 COLOURS = Benchmark(groups=("family",), outlines_everything=True)

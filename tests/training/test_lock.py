@@ -12,8 +12,8 @@ from dot_task import DotConfig
 
 from saymask.errors import ConfigError
 from saymask.runtime import Runtime
+from saymask.storage.lock import LOCK, lock_folder
 from saymask.training.checkpoint import newest_checkpoint
-from saymask.training.lock import LOCK, lock_run
 from saymask.training.loop import train
 
 CPU = Runtime("cpu")
@@ -31,7 +31,7 @@ def write_lock(folder, **values):
 
 
 def test_a_second_one_is_told_who_is_there(tmp_path):
-    with lock_run(tmp_path), pytest.raises(ConfigError) as error:
+    with lock_folder(tmp_path, "training"), pytest.raises(ConfigError) as error:
         train(DotConfig(), tmp_path, runtime=CPU)
     assert all(fact in str(error.value) for fact in (str(tmp_path), str(os.getpid()), socket.gethostname()))
     assert not (tmp_path / LOCK).exists()
@@ -39,17 +39,17 @@ def test_a_second_one_is_told_who_is_there(tmp_path):
 
 def test_a_lock_of_another_host_holds_until_nobody_touches_it(tmp_path):
     write_lock(tmp_path)
-    with pytest.raises(ConfigError, match=r"process 7 of host elsewhere \(since yesterday\)"), lock_run(tmp_path):
+    with pytest.raises(ConfigError, match=r"process 7 of host elsewhere \(since yesterday\)"), lock_folder(tmp_path, "training"):
         pass
     os.utime(tmp_path / LOCK, (0, 0))
-    with lock_run(tmp_path):
+    with lock_folder(tmp_path, "training"):
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
 
 
 @pytest.mark.parametrize("values", [{"pid": None}, {"pid": os.getpid(), "started": "another process had this number"}])
 def test_a_lock_of_a_process_that_is_gone(tmp_path, values):
     write_lock(tmp_path, host=socket.gethostname(), **{**values, "pid": values["pid"] or gone_process()})
-    with lock_run(tmp_path):
+    with lock_folder(tmp_path, "training"):
         pass
     assert list(tmp_path.iterdir()) == []
 

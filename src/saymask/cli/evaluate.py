@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from saymask.batch.per_video import Wording
 from saymask.cli.output import free_folder, note, progress_bar, say, shown
 from saymask.cli.segment import (
     OUT,
@@ -23,11 +24,10 @@ from saymask.cli.segment import (
     TrackerWeightsOption,
     VisionTowerOption,
     load_chosen_tracker,
-    model_options,
 )
 from saymask.errors import ConfigError
 from saymask.models import choice
-from saymask.runtime import Runtime
+from saymask.runtime import Runtime, Shard
 
 if TYPE_CHECKING:
     from saymask.evaluation.candidates import Candidate
@@ -75,7 +75,7 @@ def evaluate(
     tracker_weights: TrackerWeightsOption = None,
 ) -> None:
     """Measure J, F, J&F and the dataset's own scores; writes predictions and results.json."""
-    from saymask.evaluation.exam import Shard, open_exam
+    from saymask.evaluation.exam import open_exam
     from saymask.evaluation.run import is_evaluation, predict, results_name, score
     from saymask.metrics.protocols import protocol_named
     from saymask.reports.table import format_table
@@ -97,9 +97,8 @@ def evaluate(
         results_folder = folder if is_evaluation(folder) and out is None else _folder(out, dataset, split, keep=False)
     else:
         runtime = Runtime.choose(device, dtype)
-        wording = template or exam.samples.benchmark.templates.get(rules.name)
-        asking = {"template": wording, "answer": answer, "min_presence": min_presence}
-        candidate = _candidate(exam, predictor, model, asking, settings, runtime, vision_tower, tracker, tracker_weights)
+        asked = Wording(template or exam.samples.benchmark.templates.get(rules.name), answer, min_presence, tuple(settings or ()))
+        candidate = _candidate(exam, predictor, model, asked, runtime, vision_tower, tracker, tracker_weights)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):
             failed = predict(exam, candidate, folder, part, resume, progress)
@@ -116,14 +115,13 @@ def _candidate(
     exam: Exam,
     predictor: str,
     model: str,
-    asking: Mapping[str, Any],
-    settings: list[str] | None,
+    asked: Wording,
     runtime: Runtime,
     vision_tower: Path | None,
     tracker: str | None,
     tracker_weights: Path | None,
 ) -> Candidate:
-    """Load who is to take the exam; `asking` is what --template, --answer and --min-presence say."""
+    """Load who is to take the exam; `asked` is what --template, --answer, --min-presence and --set say."""
     from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
 
@@ -135,7 +133,7 @@ def _candidate(
     if model == choice.AUTO:
         model = choice.choose(exam.samples[0].video)
     segmenter = load_model(model, runtime, vision_tower)
-    return with_model(segmenter, chosen_tracker, model_options(segmenter, settings, **asking), runtime.dtype)
+    return with_model(segmenter, chosen_tracker, asked.options(segmenter), runtime.dtype)
 
 
 def _folder(out: Path | None, dataset: str, split: str, keep: bool) -> Path:

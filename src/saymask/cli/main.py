@@ -13,7 +13,22 @@ import typer
 from typer.core import TyperGroup
 
 import saymask
-from saymask.cli import bench, calibrate, convert, data, demo, evaluate, fetch, inspect, multiple_choice, report, segment, submission, train
+from saymask.cli import (
+    batch,
+    bench,
+    calibrate,
+    convert,
+    data,
+    demo,
+    evaluate,
+    fetch,
+    inspect,
+    multiple_choice,
+    report,
+    segment,
+    submission,
+    train,
+)
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 
@@ -91,6 +106,7 @@ app.command("report")(report.report)
 app.command("submission")(submission.submission)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)
+app.add_typer(batch.app, name="batch")
 app.add_typer(data.app, name="data")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,6 @@ import typer
 from saymask.errors import ConfigError, VideoError
 from saymask.storage.atomic import fill_folder, is_vacant, new_folder, replaced_file
 from saymask.storage.json_files import read_json
-
-_NAME_LENGTH = 100
 
 
 def say(text: str) -> None:
@@ -50,13 +47,19 @@ class Update(Protocol):
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Update]:
-    """Show a bar while the block runs. Nothing is drawn when nobody watches."""
+def progress_bar(label: str, counted: bool = True) -> Iterator[Update]:
+    """Show a bar while the block runs. Nothing is drawn when nobody watches.
+
+    Args:
+        label: stands before the bar; an update may change it.
+        counted: show how many of how many and the time left; without, the label says what there is to say.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    numbers = (MofNCompleteColumn(), TimeRemainingColumn()) if counted else ()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), *numbers)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=None)
 
@@ -107,22 +110,6 @@ def output_folder(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     with fill_folder(final) if final.exists() else new_folder(final) as draft:
         yield draft
-
-
-def source_names(paths: Sequence[Path]) -> list[str]:
-    """A folder name for each source: the end of its path, as much of it as tells the sources apart, never longer than a name may be."""
-    parts = [(*path.absolute().parts[1:-1], path.name if path.is_dir() else path.stem) for path in paths]
-    lengths = [1] * len(paths)
-    while True:
-        names = ["-".join(of_path[-length:]) for of_path, length in zip(parts, lengths, strict=True)]
-        count = Counter(names)
-        longer = [min(length + (count[name] > 1), len(of_path)) for name, length, of_path in zip(names, lengths, parts, strict=True)]
-        if longer == lengths:
-            break
-        lengths = longer
-    # Files of one folder that differ in their suffix alone keep it.
-    names = [f"{name}{path.suffix}" if count[name] > 1 else name for name, path in zip(names, paths, strict=True)]
-    return [name[-_NAME_LENGTH:] for name in names]
 
 
 def write_index(folder: Path, entries: Sequence[Mapping[str, str]]) -> None:

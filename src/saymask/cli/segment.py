@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from saymask import records
+from saymask.batch.per_video import VideoAsker, Wording, disk_trouble_named, why_failed
+from saymask.batch.sources import source_names
 from saymask.cli.output import (
     first_free,
     free_folder,
@@ -19,19 +20,17 @@ from saymask.cli.output import (
     report_error,
     say,
     shown,
-    source_names,
     write_index,
 )
 from saymask.cli.streaming import LiveWork, segment_stream
-from saymask.errors import ConfigError, SaymaskError, VideoError
-from saymask.lookup import resolve
+from saymask.errors import ConfigError, SaymaskError
+from saymask.lookup import resolve_writer
 from saymask.models import choice
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
 if TYPE_CHECKING:
-    from saymask.models.base import Segmenter
     from saymask.records import Prediction, QueryResult
     from saymask.session import VideoSession
     from saymask.trackers.base import Tracker
@@ -138,23 +137,21 @@ def segment(
     if not source.strip():
         raise ConfigError("SOURCE is empty; give a video, an image or a folder")
     _check_queries(queries)
-    names = _parse_formats(formats)
-    from saymask.session import VideoSession
-    from saymask.video.reader import find_sources, left_out, open_source
+    names = parse_formats(formats)
+    from saymask.video.reader import find_sources, left_out
     from saymask.video.stream import is_stream, open_stream
 
     limits = ReadLimits(max_pixels, max_frames)
-    asking = {"template": template, "answer": answer, "min_presence": min_presence}
+    wording = Wording(template, answer, min_presence, tuple(settings or ()))
     cadence = {} if ask_every is None else {"ask_every": ask_every}
     if is_stream(source):
         runtime = Runtime.choose(device, dtype)
         stream = open_stream(source, allow_network, max_seconds, limits)
-        segmenter = choice.ModelForEach(model, runtime, vision_tower).for_video(stream.beginning)
-        carrier = load_chosen_tracker(tracker, tracker_weights, runtime)
-        options = model_options(segmenter, settings, **asking)
-        for remark in (_unknown_words(segmenter, queries), *(part.notice(stream.beginning) for part in (segmenter, carrier) if part)):
-            _note_once(remark, set())
-        report(*segment_stream(stream, LiveWork(queries, options, segmenter, carrier, cadence, names), out or OUT / stream.name))
+        models = choice.ModelForEach(model, runtime, vision_tower)
+        asker = VideoAsker(models, load_chosen_tracker(tracker, tracker_weights, runtime), wording, note)
+        segmenter, options = asker.introduce(stream.beginning, queries)
+        work = LiveWork(queries, options, segmenter, asker.tracker, cadence, names)
+        report(*segment_stream(stream, work, out or OUT / stream.name))
         return
     if cadence and not causal:
         raise ConfigError("--ask-every says how often a model is asked with --causal or of a live source; add --causal, or leave it out")
@@ -167,31 +164,24 @@ def segment(
     only_folder = out if len(paths) == 1 else None
     first_free(only_folder or (out or OUT) / source_names(paths)[0])  # before a model is loaded for nothing
     runtime = Runtime.choose(device, dtype)
-    chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
-    models = choice.ModelForEach(model, runtime, vision_tower)
-    if model != choice.AUTO:
-        model_options(models.for_video(None), settings, **asking)  # before a video is opened for nothing
-    notices: set[str] = set()
+    asker = VideoAsker(
+        choice.ModelForEach(model, runtime, vision_tower),
+        load_chosen_tracker(tracker, tracker_weights, runtime),
+        wording,
+        note,
+        min_stability,
+        limits,
+        {"causal": True, **cadence} if causal else {},
+    )
+    asker.prepare()  # before a video is opened for nothing
     failed = 0
     entries: list[dict[str, str]] = []
     for path, name in zip(paths, source_names(paths), strict=True):
         entry = {"source": str(path)}
         entries.append(entry)
         try:
-            with _disk_trouble_named(path):
-                video = open_source(path, limits)
-            segmenter = models.for_video(video)
-            options = model_options(segmenter, settings, **asking)
-            if model == choice.AUTO and not choice.drawn_for(video):
-                _note_once(f"model {segmenter.name} (chosen for this video; name another with -m)", notices)
-            _note_once(_unknown_words(segmenter, queries), notices)
-            for remark in video.remarks:
-                note(f"{path}: {remark}")
-            for part in (segmenter, chosen_tracker):
-                _note_once(part.notice(video) if part else None, notices)
-            with _disk_trouble_named(path):
-                with VideoSession(video, segmenter, chosen_tracker, min_stability=min_stability, runtime=runtime) as session:
-                    prediction = ask(session, queries, {**options, **({"causal": True, **cadence} if causal else {})})
+            prediction = asker.ask(path, queries, watch=progress_bar)
+            with disk_trouble_named(path):
                 written = _save(prediction, only_folder or (out or OUT) / name, names)
             entry["folder"] = shown(written[0].parent)
             if len(paths) > 1:
@@ -200,10 +190,8 @@ def segment(
         except Exception as error:
             if len(paths) == 1:
                 raise
-            # A bug that one source brings to light must not cost the others their masks.
-            what = error if isinstance(error, SaymaskError) else f"{path}: unexpected {error!r}; please report this"
-            entry["error"] = str(what)
-            report_error(what)
+            entry["error"] = why_failed(error, path)
+            report_error(entry["error"])
             failed += 1
         if len(paths) > 1:
             write_index(out or OUT, entries)
@@ -227,44 +215,10 @@ def load_chosen_tracker(name: str | None, weights: Path | None, runtime: Runtime
     return load_tracker(name, runtime, weights)
 
 
-def model_options(segmenter: Segmenter, settings: Sequence[str] | None, **named: Any) -> dict[str, Any]:
-    """What `--set` and the options with names of their own say, checked by the model's family; what is not given is left to it.
-
-    Raises:
-        ConfigError: a template or an option that the family does not have, or a value that it does not take.
-    """
-    family_options = segmenter.family.load("options")
-    given = {name: value for name, value in named.items() if value is not None}
-    changed = family_options.parse(given, f"options of {segmenter.name}").override(settings or [])
-    return changed.model_dump(exclude_defaults=True)
-
-
 def ask(session: VideoSession, queries: Sequence[str], options: Mapping[str, Any] | None = None) -> Prediction:
     """Ask a session all queries, with a progress bar."""
     with progress_bar(session.video.name) as progress:
         return session.segment(queries, progress=progress, **(options or {}))
-
-
-@contextmanager
-def _disk_trouble_named(source: Path) -> Iterator[None]:
-    """Turn what the disk refuses while a source is worked on into an error about that source, so that the others can go on."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # nobody reads the terminal any more: that concerns all sources
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or str(error)
-        raise VideoError(
-            f"{source}: stopped ({where}{reason}); check that it can be read and that the output folder can be written"
-        ) from error
-
-
-def _note_once(notice: str | None, told: set[str]) -> None:
-    """Print what a model has to say about a video, unless it has said it about another one."""
-    if notice and notice not in told:
-        told.add(notice)
-        note(notice)
 
 
 def _save(prediction: Prediction, wanted: Path, formats: Sequence[str]) -> list[Path]:
@@ -313,22 +267,16 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _parse_formats(formats: str) -> list[str]:
+def parse_formats(formats: str) -> list[str]:
     """Split and check `--format`.
 
     Raises:
         ConfigError: no format is left.
-        UnknownName: a format that does not exist.
+        UnknownName, ConfigError: a format or a setting of it that does not exist.
     """
     names = list(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
     if not names:
         raise ConfigError("--format is empty; give names of `saymask list`, e.g. --format overlay,png")
     for name in names:
-        resolve(name, "format")
+        resolve_writer(name)
     return names
-
-
-def _unknown_words(segmenter: Segmenter, queries: Sequence[str]) -> str | None:
-    """A warning that names the words that the model has never seen."""
-    words = dict.fromkeys(word for query in queries for word in segmenter.unknown_words(query))
-    return f"warning: {segmenter.name} was never trained on: {', '.join(words)}" if words else None

@@ -6,8 +6,6 @@ made of whole videos.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,27 +83,3 @@ def open_exam(dataset: str, split: str, root: Path | None = None, limit: int | N
     if exam.samples.benchmark.in_words:
         raise ConfigError(f"{dataset} is answered in words and has no masks to score; it is for training, evaluate on another dataset")
     return exam
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One of `count` parts of the videos of an exam, numbered from 1."""
-
-    number: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Read "2/8".
-
-        Raises:
-            ConfigError: it is no part of a whole.
-        """
-        match = re.fullmatch(r"(\d+)/(\d+)", text)
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise ConfigError(f"shard {text!r} is no part of a whole; give e.g. 1/8 on the first of eight machines")
-        return cls(int(match[1]), int(match[2]))
-
-    def of(self, videos: Sequence[str]) -> list[str]:
-        """Every `count`-th video: long and short ones are spread over the parts as they come."""
-        return list(videos[self.number - 1 :: self.count])

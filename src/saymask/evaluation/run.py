@@ -23,7 +23,7 @@ from typing import Any
 from saymask.errors import ConfigError, SaymaskError
 from saymask.evaluation.annotators import is_complete, objects_by_annotator
 from saymask.evaluation.candidates import OWN, SWAPPED, Candidate
-from saymask.evaluation.exam import Exam, Shard
+from saymask.evaluation.exam import Exam
 from saymask.evaluation.found_predictions import find_predictions
 from saymask.evaluation.prediction_files import PredictionFiles
 from saymask.evaluation.predictors import BASELINES, Predictor
@@ -32,6 +32,7 @@ from saymask.evaluation.scoring import Entry, foreground, score_expression
 from saymask.evaluation.summaries import summarise_row
 from saymask.metrics.davis import ObjectScores
 from saymask.metrics.protocols import SAYMASK, Protocol
+from saymask.runtime import Shard
 from saymask.storage.atomic import replaced_file
 
 CONFIG = "config.json"

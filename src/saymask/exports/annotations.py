@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from saymask.records import Masklet, Prediction, Rle, Video
+from saymask.records import Prediction, Rle, Video
 from saymask.storage.atomic import new_file
 from saymask.video.masks import rle_to_coco
 
@@ -27,14 +26,14 @@ def write_coco(prediction: Prediction, directory: Path) -> Path:
     """
     video = prediction.video
     annotations: list[dict[str, Any]] = []
-    for track_id, (category_id, masklet) in enumerate(_numbered_objects(prediction), start=1):
+    for track_id, place, masklet in prediction.tracks():
         for index, (rle, score) in enumerate(zip(masklet.rle_T, masklet.frame_scores_T, strict=True)):
             if rle.area:
                 annotations.append(
                     {
                         "id": len(annotations) + 1,
                         "image_id": index + 1,
-                        "category_id": category_id,
+                        "category_id": place + 1,
                         "track_id": track_id,
                         "segmentation": rle_to_coco(rle),
                         "bbox": _xywh(rle),
@@ -44,7 +43,7 @@ def write_coco(prediction: Prediction, directory: Path) -> Path:
                     }
                 )
     images = [
-        {"id": index + 1, "file_name": _file_name(video, name), "height": video.height, "width": video.width, "frame_index": index}
+        {"id": index + 1, "file_name": frame_file(video, name), "height": video.height, "width": video.width, "frame_index": index}
         for index, name in enumerate(video.frame_names)
     ]
     content = {"info": _info(prediction), "images": images, "categories": _categories(prediction), "annotations": annotations}
@@ -58,7 +57,7 @@ def write_ytvis(prediction: Prediction, directory: Path) -> Path:
         {
             "id": track_id,
             "video_id": 1,
-            "category_id": category_id,
+            "category_id": place + 1,
             "segmentations": [rle_to_coco(rle) if rle.area else None for rle in masklet.rle_T],
             "bboxes": [_xywh(rle) if rle.area else None for rle in masklet.rle_T],
             "areas": [rle.area or None for rle in masklet.rle_T],
@@ -67,14 +66,14 @@ def write_ytvis(prediction: Prediction, directory: Path) -> Path:
             "width": video.width,
             "score": round(float(np.mean(masklet.frame_scores_T)), 6),
         }
-        for track_id, (category_id, masklet) in enumerate(_numbered_objects(prediction), start=1)
+        for track_id, place, masklet in prediction.tracks()
     ]
     entry = {
         "id": 1,
         "height": video.height,
         "width": video.width,
         "length": video.num_frames,
-        "file_names": [f"{video.name}/{_file_name(video, name)}" for name in video.frame_names],
+        "file_names": [f"{video.name}/{frame_file(video, name)}" for name in video.frame_names],
     }
     content = {"info": _info(prediction), "videos": [entry], "categories": _categories(prediction), "annotations": annotations}
     return _write_json(directory / "ytvis.json", content)
@@ -114,14 +113,7 @@ def write_npz(prediction: Prediction, directory: Path) -> Path:
     return path
 
 
-def _numbered_objects(prediction: Prediction) -> Iterator[tuple[int, Masklet]]:
-    """Each masklet with the number of its query's category."""
-    for category_id, result in enumerate(prediction.results, start=1):
-        for masklet in result.masklets:
-            yield category_id, masklet
-
-
-def _file_name(video: Video, frame_name: str) -> str:
+def frame_file(video: Video, frame_name: str) -> str:
     """The frame's own file; frames of a video file have none and are called as a tool that extracts them would."""
     return video.frame_files.get(frame_name, f"{frame_name}.jpg")
 

@@ -1,14 +1,15 @@
-"""Write an H.264 mp4 that plays everywhere and keeps the source's timeline.
+"""Write a video that keeps the source's timeline: H.264 that plays everywhere, mattes, or colours with transparency.
 
 Frames are uint8 frame_HWC in display order. Timestamps go onto a time base fine enough for every usual frame rate and for milliseconds,
-so a variable frame rate survives and the last frame keeps its duration. Colours are converted to BT.709 and tagged so: untagged files are
-shown with shifted colours by browsers. 4:2:0 needs even sizes: an odd one gets its last row or column twice.
+so a variable frame rate survives and the last frame keeps its duration; WebM has milliseconds. Colours are converted to BT.709 and tagged
+so: untagged files are shown with shifted colours by browsers. H.264 needs even sizes: an odd one gets its last row or column twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,12 +23,43 @@ from saymask.storage.atomic import new_file
 
 _TICKS_PER_SECOND = 360_000  # whole ticks for 24, 25, 30, 60 frames per second, their 1000/1001 variants, ms and 1/90000 s
 _BT709 = 1
-_X264 = {"crf": "20", "preset": "ultrafast"}
-"""A viewer waits for the file: a slower preset makes it half as large and takes three times as long."""
 _LARGE_PIXELS = 4096 * 4096
-_FEW_FRAMES_HELD = {"tune": "zerolatency", "threads": "1"}
+_FEW_FRAMES_HELD = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
 """Above that size: x264 otherwise holds a dozen frames to look ahead and one for each thread."""
 _LIMITED_RANGE = 1
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A container and what is in it.
+
+    Args:
+        name: for messages.
+        container, codec, pixels: FFmpeg's names.
+        options: of the codec.
+        source_pixels: of the frames that are given.
+        ticks_per_second: of the container's time base.
+        even: whether width and height must be even.
+    """
+
+    name: str
+    container: str
+    codec: str
+    pixels: str
+    options: Mapping[str, str]
+    source_pixels: str = "rgb24"
+    ticks_per_second: int = _TICKS_PER_SECOND
+    even: bool = False
+
+
+H264 = Encoding("H.264", "mp4", "libx264", "yuv420p", {"crf": "20", "preset": "ultrafast"}, even=True)
+"""A viewer waits for the file: a slower preset makes it half as large and takes three times as long."""
+MATTE = Encoding("H.264", "mp4", "libx264", "yuv420p", {"qp": "8", "preset": "veryfast"}, even=True)
+"""At this quantiser no pixel of a block is farther than 12 levels from what it was, so black and white stay told apart at one half."""
+PRORES_4444 = Encoding("ProRes", "mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "8"}, "rgba")
+VP9_ALPHA = Encoding(
+    "VP9", "webm", "libvpx-vp9", "yuva420p", {"crf": "10", "b": "0", "auto-alt-ref": "0", "cpu-used": "4"}, "rgba", ticks_per_second=1000
+)
 
 
 def write_video(
@@ -37,23 +69,27 @@ def write_video(
     duration: float,
     tags: Mapping[str, str] | None = None,
     pixel_aspect: Fraction = Fraction(1),
+    encoding: Encoding = H264,
 ) -> None:
     """Encode frames to `path`, which appears when all are written.
 
     Args:
-        frames: uint8 RGB frames_HWC, one per timestamp, all of one size.
+        frames: uint8 frames_HWC in the encoding's source pixels, one per timestamp, all of one size.
         timestamps_T: seconds, strictly increasing.
         duration: seconds from the first frame's start to the last one's end.
         tags: container metadata, such as a comment.
         pixel_aspect: width of a pixel over its height.
+        encoding: container and codec.
 
     Raises:
-        VideoError: `path` exists or cannot be written, or H.264 cannot hold frames of that size.
+        VideoError: `path` exists or cannot be written, or the encoding cannot hold frames of that size or so close in time.
     """
-    ticks = np.round(timestamps_T * _TICKS_PER_SECOND).astype(np.int64).tolist()
-    end = round((float(timestamps_T[0]) + duration) * _TICKS_PER_SECOND)
+    ticks = np.round(timestamps_T * encoding.ticks_per_second).astype(np.int64).tolist()
+    if len(set(ticks)) < len(ticks):
+        raise VideoError(f"{path}: frames are closer in time than the {1 / encoding.ticks_per_second:g} s of {encoding.container}")
+    end = round((float(timestamps_T[0]) + duration) * encoding.ticks_per_second)
     spans = zip(ticks, np.diff([*ticks, end]).tolist(), _one_ahead(iter(frames)), strict=True)
-    _write(path, spans, Fraction(len(ticks) / duration), tags or {}, pixel_aspect)
+    _write(path, spans, Fraction(len(ticks) / duration), tags or {}, pixel_aspect, encoding)
 
 
 def record_video(path: Path, timed_frames: Iterable[tuple[float, np.ndarray]], fps: float, tags: Mapping[str, str] | None = None) -> None:
@@ -76,33 +112,49 @@ def record_video(path: Path, timed_frames: Iterable[tuple[float, np.ndarray]], f
         if before is not None:
             yield before[0], round(_TICKS_PER_SECOND / fps), before[1]
 
-    _write(path, spans(), Fraction(fps), tags or {}, Fraction(1))
+    _write(path, spans(), Fraction(fps), tags or {}, Fraction(1), H264)
 
 
 def _write(
-    path: Path, spans: Iterable[tuple[int, int, np.ndarray]], rate: Fraction, tags: Mapping[str, str], pixel_aspect: Fraction
+    path: Path,
+    spans: Iterable[tuple[int, int, np.ndarray]],
+    rate: Fraction,
+    tags: Mapping[str, str],
+    pixel_aspect: Fraction,
+    encoding: Encoding,
 ) -> None:
     with new_file(path) as draft:
         try:
-            _encode(draft, spans, rate, tags, pixel_aspect)
+            _encode(draft, spans, rate, tags, pixel_aspect, encoding)
         except FFmpegError as error:
             if isinstance(error, OSError):
                 raise
-            raise VideoError(f"{path}: H.264 encoding failed ({error.strerror}), perhaps for the frame size; use the format png") from None
+            raise VideoError(
+                f"{path}: {encoding.name} encoding failed ({error.strerror}), perhaps for the frame size; use the format png"
+            ) from None
 
 
 def _encode(
-    path: Path, spans: Iterable[tuple[int, int, np.ndarray]], rate: Fraction, tags: Mapping[str, str], pixel_aspect: Fraction
+    path: Path,
+    spans: Iterable[tuple[int, int, np.ndarray]],
+    rate: Fraction,
+    tags: Mapping[str, str],
+    pixel_aspect: Fraction,
+    encoding: Encoding,
 ) -> None:
     """Encode frames, each with its time and how long it is shown, in ticks."""
     shown_for: dict[int | None, int] = {}
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    # Without random identifiers and dates, so that the same frames give the same bytes.
+    options = {"movflags": "+faststart", "fflags": "+bitexact"} if encoding.container != "webm" else {"fflags": "+bitexact"}
+    with av.open(str(path), "w", format=encoding.container, options=options) as container:
         container.metadata.update(tags)
-        stream = container.add_stream("libx264", rate=rate.limit_denominator(1001), options=_X264)
-        stream.pix_fmt = "yuv420p"
+        stream = container.add_stream(encoding.codec, rate=rate.limit_denominator(1001), options=dict(encoding.options))
+        assert isinstance(stream, av.VideoStream)
+        stream.pix_fmt = encoding.pixels
         codec = stream.codec_context
-        codec.time_base = Fraction(1, _TICKS_PER_SECOND)
-        codec.max_b_frames = 0  # no reordering, so times need no edit list to start where they should
+        codec.time_base = Fraction(1, encoding.ticks_per_second)
+        if encoding.even:
+            codec.max_b_frames = 0  # no reordering, so times need no edit list to start where they should
         codec.colorspace = codec.color_primaries = codec.color_trc = _BT709
         codec.color_range = _LIMITED_RANGE
 
@@ -113,14 +165,20 @@ def _encode(
 
         for pts, span, frame_HWC in spans:
             shown_for[pts] = span
-            even_HWC = _even(frame_HWC)
+            fitting_HWC = _even(frame_HWC) if encoding.even else np.ascontiguousarray(frame_HWC)
             if not codec.is_open:
-                stream.height, stream.width = even_HWC.shape[:2]
+                stream.height, stream.width = fitting_HWC.shape[:2]
                 codec.sample_aspect_ratio = pixel_aspect
-                if stream.height * stream.width > _LARGE_PIXELS:
+                if encoding.even and stream.height * stream.width > _LARGE_PIXELS:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
-            picture = av.VideoFrame.from_ndarray(even_HWC, format="rgb24")
-            picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+            picture = av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels)
+            picture = picture.reformat(
+                format=encoding.pixels,
+                dst_colorspace="ITU709",
+                dst_color_range="MPEG",
+                dst_color_primaries=_BT709,
+                dst_color_trc=_BT709,
+            )
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))
         mux(stream.encode())

@@ -111,7 +111,7 @@ def _flat_entries(prediction: Prediction) -> list[LegendEntry]:
 
 def _overlaid(video: Video, entries: Sequence[LegendEntry], legend: Legend) -> Iterator[np.ndarray]:
     contour = contour_width(video.height, video.width)
-    for index, frame_HWC in enumerate(_frames(video)):
+    for index, frame_HWC in enumerate(each_frame(video)):
         for place, entry in enumerate(entries):
             for masklet in entry.masklets:
                 draw_mask(frame_HWC, masklet.rle_T[index], query_colour(place), contour)
@@ -119,7 +119,7 @@ def _overlaid(video: Video, entries: Sequence[LegendEntry], legend: Legend) -> I
         yield frame_HWC
 
 
-def _frames(video: Video) -> Iterator[np.ndarray]:
+def each_frame(video: Video) -> Iterator[np.ndarray]:
     """Every frame in order, read a few at a time; each may be drawn on."""
     step = max(1, min(32, _CHUNK_BYTES // (video.height * video.width * 3)))
     for start in range(0, video.num_frames, step):

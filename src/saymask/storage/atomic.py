@@ -18,6 +18,7 @@ from pathlib import Path
 from saymask.errors import VideoError
 
 _DRAFT_MARK = ".partial-"
+_TOKEN_BYTES = 8
 _publishing = threading.Lock()
 """Held from asking whether a name is free to taking it."""
 
@@ -55,8 +56,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
         VideoError: its folder does not exist, or the disk refuses (full, no permission); what was there is still there.
     """
     with _draft(path) as draft:
-        for left in path.parent.glob(f"{glob.escape(f'.{path.stem}{_DRAFT_MARK}')}*{glob.escape(path.suffix)}"):
-            left.unlink(missing_ok=True)
+        remove_drafts(path)
         yield draft
         draft.replace(path)
 
@@ -82,6 +82,16 @@ def fill_folder(path: Path) -> Iterator[Path]:
         draft.rename(path)
 
 
+def remove_drafts(path: Path) -> None:
+    """Remove what killed writers of a file or folder have left; nobody may be writing it."""
+    any_token = "[0-9a-f]" * (2 * _TOKEN_BYTES)  # and no other file's draft whose name merely begins alike
+    for left in path.parent.glob(f"{glob.escape(f'.{path.stem}{_DRAFT_MARK}')}{any_token}{glob.escape(path.suffix)}"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
 def is_vacant(folder: Path) -> bool:
     """Whether a folder holds nothing but what a killed writer may have left."""
     return all(_DRAFT_MARK in path.name and path.name.startswith(".") for path in folder.iterdir())
@@ -94,7 +104,7 @@ def _is_fixed(folder: Path) -> bool:
 @contextmanager
 def _filled_in_place(path: Path) -> Iterator[Path]:
     """What the draft in `path` holds moves into `path`; after an error nothing of it is left there."""
-    draft = path / f"{_DRAFT_MARK}{secrets.token_hex(8)}"
+    draft = path / f"{_DRAFT_MARK}{secrets.token_hex(_TOKEN_BYTES)}"
     children: list[Path] = []
     try:
         draft.mkdir()
@@ -132,7 +142,7 @@ def _draft(path: Path) -> Iterator[Path]:
     """A hidden name beside `path`, with its suffix, that nobody else uses; whatever still has it at the end is removed."""
     if not path.parent.is_dir():
         raise VideoError(f"{path}: no folder {path.parent} to write to; create it first")
-    draft = path.with_name(f".{path.stem}{_DRAFT_MARK}{secrets.token_hex(8)}{path.suffix}")
+    draft = path.with_name(f".{path.stem}{_DRAFT_MARK}{secrets.token_hex(_TOKEN_BYTES)}{path.suffix}")
     try:
         yield draft
     except OSError as error:

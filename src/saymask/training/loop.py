@@ -18,11 +18,11 @@ from saymask.errors import ConfigError
 from saymask.evaluation.exam import Exam
 from saymask.runtime import Runtime
 from saymask.storage.atomic import replaced_file
+from saymask.storage.lock import LOCK, lock_folder
 from saymask.training.blocks import checkpoint_blocks
 from saymask.training.checkpoint import RunState, collect, frozen_digest, load_checkpoint, newest_checkpoint, save_checkpoint
 from saymask.training.config import TrainConfig, require_same_run
 from saymask.training.feeding import feed
-from saymask.training.lock import LOCK, lock_run
 from saymask.training.optim import build_optimizer
 from saymask.training.parallel import Parallel, start
 from saymask.training.run_log import LogState, RunLog
@@ -55,7 +55,7 @@ def train(
         require_resumable(out_dir)
     parallel = start(config, runtime or Runtime.choose())
     folder = parallel.from_main(out_dir)
-    with lock_run(folder) if parallel.is_main else nullcontext():
+    with lock_folder(folder, "training") if parallel.is_main else nullcontext():
         if parallel.is_main:
             _require_usable(folder, config, resume)
         parallel.wait()

@@ -72,7 +72,7 @@ def test_a_line_that_is_no_outline(line, tmp_path):
         read_yolo(tmp_path, [tmp_path / "0.txt"])
 
 
-@pytest.mark.parametrize("name", ["annotations__xml", "clip__zip", "labels__csv"])
+@pytest.mark.parametrize("name", ["annotations__tfrecord", "clip__zip", "labels__csv"])
 def test_a_form_that_is_not_read_is_named(name, tmp_path):
     with pytest.raises(DataError, match=name.replace("__", r"\.") + ".*COCO"):
         folder(tmp_path, **{name: "x"}).find("clip")

@@ -7,6 +7,7 @@ frames and videos that are not used, how large the objects are, how few the clip
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,7 @@ def _check_video(source: FolderVideo) -> _VideoCheck:
 def _check_masks(masks: MaskSource, obj_ids: Sequence[int], opened: AnnotatedVideo, check: _VideoCheck) -> None:
     """Read every mask of the objects that sentences name."""
     video, frames = opened.video, opened.mask_names
+    check.remarks.append(f"{masks.place}: {masks.rule}{_numbering(opened)}")
     if video.num_frames < opened.num_frames:
         check.remarks.append(f"{masks.place}: masks on {video.num_frames} of {opened.num_frames} frames; the others are not used")
     if isinstance(masks, Outlines) and masks.has_no_identity():
@@ -150,6 +152,16 @@ def _check_masks(masks: MaskSource, obj_ids: Sequence[int], opened: AnnotatedVid
     problems += [never_visible(masks, [obj_id], video.name) + hint for obj_id in empty]
     check.problems += dict.fromkeys(problems)  # every object of a label map meets the same problem
     _check_unnamed([number for number in painted if number not in obj_ids], masks.place, check)
+
+
+def _numbering(opened: AnnotatedVideo) -> str:
+    """Where masks and frames are both called by numbers: from which one they count."""
+    name, mask_name = opened.video.frame_names[0], opened.mask_names[0]
+    digits = re.search(r"[0-9]+$", mask_name)
+    if digits is None or not name.isdecimal():
+        return ""
+    first = int(digits[0]) - int(name)
+    return f"; masks are numbered from {first}" if first in (0, 1) else ""
 
 
 def _check_unnamed(numbers: Sequence[int], place: Path, check: _VideoCheck) -> None:

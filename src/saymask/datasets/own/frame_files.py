@@ -18,7 +18,9 @@ from saymask.datasets.own.outlines import Outlines
 from saymask.errors import DataError
 from saymask.storage.json_files import read_text
 
-READ_FORMS = "PNG, COCO, YouTube-VIS, labelme or YOLO segmentation (docs/own-data.md)"
+READ_FORMS = "PNG, COCO, YouTube-VIS, CVAT's XML, labelme, YOLO segmentation, Label Studio or MOTS (docs/own-data.md)"
+LABELME_RULE = "labelme: frames are called as the files; an object is a label, or a label and a group_id"
+YOLO_RULE = "YOLO segmentation: frames are called as the files; an object is a class"
 YOLO_LISTS = ("classes.txt", "obj.names.txt", "train.txt", "valid.txt", "notes.txt")
 """Files that lie beside YOLO's labels and are none."""
 _MAX_BYTES = 2**26
@@ -39,7 +41,7 @@ def read_labelme(place: Path, files: Sequence[Path]) -> Outlines:
     Raises:
         DataError: a file is damaged or of another form, or a shape is neither a polygon nor a rectangle.
     """
-    outlines = Outlines(place)
+    outlines = Outlines(place, rule=LABELME_RULE)
     groups: dict[tuple[str, Any], int] = {}
     for path in files:
         content = read_json(path)
@@ -77,7 +79,7 @@ def read_yolo(place: Path, files: Sequence[Path]) -> Outlines:
     Raises:
         DataError: a line is no outline; a box has four numbers and is named as such.
     """
-    outlines = Outlines(place, is_relative=True)
+    outlines = Outlines(place, is_relative=True, rule=YOLO_RULE)
     for path in files:
         outlines.sizes[path.stem] = None
         for number, line in enumerate(read_text(path, DataError, "put a label file there", max_bytes=_MAX_BYTES).splitlines(), start=1):

@@ -22,7 +22,7 @@ from saymask.video.stills import IMAGE_SUFFIXES
 
 _WHITE, _MAX_SHADES = 255, 8  # a mask drawn in white, and fewer values beside it than a soft edge has
 _NO_MASKS = ("overlay", "sheet")
-_REMEDIES = Remedies("export it again", "save it in the size of the frame, masks are not scaled")
+REMEDIES = Remedies("export it again", "save it in the size of the frame, masks are not scaled")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class ObjectImages:
 
     place: Path
     files: Mapping[str, Mapping[str, Path]]
+
+    rule = "black-and-white PNG: frames are called as the files; an object is a folder"
 
     @classmethod
     def find(cls, place: Path) -> ObjectImages:
@@ -108,6 +110,8 @@ class LabelImages:
 
     place: Path
     files: Mapping[str, Path]
+
+    rule = "label maps as of DAVIS: frames are called as the files; an object is the number of its pixels"
 
     @classmethod
     def find(cls, place: Path) -> LabelImages:
@@ -196,4 +200,4 @@ def _read(path: Path, video: Video) -> np.ndarray:
     """Numbers (H, W) or colours (H, W, 3) of a mask."""
     if path.suffix.lower() != ".png":
         raise DataError(f"{path}: masks are PNG; other formats blur outlines or cannot number objects: export it as PNG")
-    return read_pixels(path, video, _REMEDIES)
+    return read_pixels(path, video, REMEDIES)

@@ -1,7 +1,8 @@
-"""Where the masks of a video of own data are, in which of six forms, and which frame each of them belongs to.
+"""Where the masks of a video of own data are, in which of many forms, and which frame each of them belongs to.
 
 Below `masks/<video>/` lies what a person has drawn or what `saymask segment` has written: a folder of black-and-white images per object,
-label maps, a COCO file or a YouTube-VIS file, labelme's or YOLO's files; `masks.json` beside `masks/` may hold those of several videos.
+label maps, a COCO or YouTube-VIS file, or what CVAT, labelme, YOLO, Label Studio or MOTS write; `masks.json` beside `masks/` may hold COCO
+or YouTube-VIS of several videos.
 There must be one answer.
 """
 
@@ -17,8 +18,13 @@ from typing import Protocol
 
 import numpy as np
 
+from saymask.datasets.annotation_files import read_json
+from saymask.datasets.own.class_colours import CLASSES, LABEL_MAP, ClassColours
+from saymask.datasets.own.cvat import read_cvat
 from saymask.datasets.own.frame_files import READ_FORMS, YOLO_LISTS, is_labelme, read_labelme, read_yolo
 from saymask.datasets.own.images import LabelImages, ObjectImages, images_in
+from saymask.datasets.own.label_studio import is_label_studio, read_label_studio
+from saymask.datasets.own.mots import is_mots, read_mots
 from saymask.datasets.own.outlines import Outlines, VideoOf, read_outlines_by_video
 from saymask.errors import DataError
 from saymask.lookup import suggest
@@ -34,6 +40,11 @@ class MaskSource(Protocol):
     @property
     def place(self) -> Path:
         """The folder or file, for messages."""
+        ...
+
+    @property
+    def rule(self) -> str:
+        """The form, how it calls frames, and what an object is."""
         ...
 
     @property
@@ -108,18 +119,26 @@ class MaskFinder:
     def _forms(self, video_name: str) -> list[tuple[Path, Callable[[], MaskSource]]]:
         """Each place with masks of a video, and what reads them."""
         folder = self.root / "masks" / video_name
-        inside = sorted(folder.glob("*.json"))
+        inside = [*sorted(folder.glob("*.json")), *sorted((folder / "labelme").glob("*.json"))]
         labelme = inside if inside and is_labelme(inside[0]) else []
         files = [folder.with_name(f"{folder.name}.json"), *(inside if not labelme else ())]
-        yolo = sorted(path for path in folder.glob("*.txt") if path.name not in YOLO_LISTS)
+        xml = [folder.with_name(f"{folder.name}.xml"), *sorted(folder.glob("*.xml"))]
+        places = [folder, folder / "labels", folder / "yolo-seg" / "labels"]
+        texts = [path for place in places for path in sorted(place.glob("*.txt")) if path.name not in (*YOLO_LISTS, LABEL_MAP)]
+        mots = [path for path in [folder.with_name(f"{folder.name}.txt"), *texts] if path.exists() and is_mots(path)]
+        yolo = [path for path in texts if path not in mots]
         maps = [*filter(Path.is_file, [folder.with_name(f"{folder.name}.png")]), *filter(_has_images, [folder, folder / "davis"])]
         objects = [place for place in (folder, folder / "png") if _has_objects(place)]
         forms: list[tuple[Path, Callable[[], MaskSource]]] = []
         if video_name in self.shared:
             forms.append((self.root / "masks.json", partial(self.shared.__getitem__, video_name)))
         forms += [(file, partial(_only_video, file)) for file in files if file.exists()]
+        forms += [(file, partial(read_cvat, file)) for file in xml if file.exists()]
+        forms += [(file, partial(read_mots, file)) for file in mots]
         forms += [(folder, partial(read_labelme, folder, labelme))] if labelme else []
         forms += [(folder, partial(read_yolo, folder, yolo))] if yolo else []
+        if (folder / LABEL_MAP).exists() and (folder / CLASSES).is_dir():
+            return [*forms, (folder, partial(ClassColours.find, folder))]
         forms += [(place, partial(LabelImages.find, place)) for place in maps]
         forms += [(place, partial(ObjectImages.find, place)) for place in objects]
         return forms
@@ -226,6 +245,8 @@ def _has_objects(folder: Path) -> bool:
 
 def _only_video(path: Path) -> MaskSource:
     """A file of a video of its own: what it calls the video does not count."""
+    if is_label_studio(read_json(path)):
+        return read_label_studio(path)
     by_video = read_outlines_by_video(path, lambda frame, stated: "")
     if not by_video:
         raise DataError(f"{path}: lists no frames; export it again")

@@ -22,6 +22,8 @@ from saymask.errors import DataError
 from saymask.records import Video
 from saymask.video.stills import IMAGE_SUFFIXES
 
+COCO_RULE = "COCO: frames are called as the images; an object is a track_id, or an annotation if there is none"
+YTVIS_RULE = "YouTube-VIS: frames are called as the files of the video; an object is an annotation"
 VideoOf = Callable[[PurePosixPath, str | None], str]
 """The file name of a frame without its suffix, and the video that the file says it is about -> the name of the frame's video."""
 
@@ -36,6 +38,7 @@ class Outlines:
         by_object: outlines by frame, by object id.
         by_category: object ids by category name.
         is_relative: whether polygons are in fractions of the frame's width and height.
+        rule: the form, how it calls frames, and what an object is.
     """
 
     place: Path
@@ -43,6 +46,7 @@ class Outlines:
     by_object: dict[int, dict[str, list[Any]]] = field(default_factory=dict)
     by_category: dict[str, list[int]] = field(default_factory=dict)
     is_relative: bool = False
+    rule: str = ""
 
     @property
     def names(self) -> Sequence[str]:
@@ -121,8 +125,9 @@ def read_outlines_by_video(path: Path, video_of: VideoOf) -> dict[str, Outlines]
     names = {need_int(entry, "id", where): need(entry, "name", str, where) for entry in categories}
     info = content.get("info")
     stated = str(info["video"]) if isinstance(info, Mapping) and "video" in info else None
-    reader = _Reader(path, lambda frame: video_of(frame, stated), names)
-    if "images" in content:
+    is_coco = "images" in content
+    reader = _Reader(path, lambda frame: video_of(frame, stated), names, COCO_RULE if is_coco else YTVIS_RULE)
+    if is_coco:
         reader.read_coco(content)
     else:
         reader.read_ytvis(content)
@@ -136,6 +141,7 @@ class _Reader:
     path: Path
     video_of: Callable[[PurePosixPath], str]
     category_names: Mapping[int, str]
+    rule: str
     found: dict[str, Outlines] = field(default_factory=dict)
 
     def read_coco(self, content: Mapping[str, Any]) -> None:
@@ -175,7 +181,7 @@ class _Reader:
         path = PurePosixPath(file_name.replace("\\", "/"))
         path = path.with_suffix("") if path.suffix.lower() in IMAGE_SUFFIXES else path
         video_name = self.video_of(path)
-        sizes = self.found.setdefault(video_name, Outlines(self.path)).sizes
+        sizes = self.found.setdefault(video_name, Outlines(self.path, rule=self.rule)).sizes
         if path.name in sizes:
             raise DataError(f"{self.path}: frame {file_name} is listed twice; remove one of them")
         where = f"{self.path}: frame {file_name}"

@@ -1,4 +1,4 @@
-"""One training per folder: a file says who is at work there, on which host and since when.
+"""One run per folder: a file says who is at work there, on which host and since when.
 
 The file appears in one step and is touched every few seconds. A lock of this host is stale if its process is gone, one of another host if
 nobody has touched it for minutes; ages are measured by the disk's own clock, since the hosts' clocks differ.
@@ -26,20 +26,25 @@ _MAX_BYTES = 2**12
 
 
 @contextmanager
-def lock_run(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path, doing: str, name: str = LOCK) -> Iterator[None]:
     """Hold the folder of a run, which is made if it is not there, while the block runs.
 
+    Args:
+        folder: where the run writes.
+        doing: what it does there, such as "training", for messages.
+        name: of the lock; runs that may share the folder have different ones.
+
     Raises:
-        ConfigError: another process trains there; names its host, its number and since when.
+        ConfigError: another process holds it; names its host, its number and since when.
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / LOCK
+    lock = folder / name
     own = json.dumps(_identity())
     while not _create(lock, own):
         if not _is_stale(lock):
             raise ConfigError(
-                f"{folder}: {_holder(lock)} is training there; wait for it, or choose another folder (if nothing runs, delete {lock})"
+                f"{folder}: {_holder(lock)} is {doing} there; wait for it, or choose another folder (if nothing runs, delete {lock})"
             )
         _remove_stale(lock)
     ended = threading.Event()
@@ -57,7 +62,7 @@ def lock_run(folder: Path) -> Iterator[None]:
 
 def _create(lock: Path, content: str) -> bool:
     """Make the lock, whole and in one step; False if there is one."""
-    draft = lock.with_name(f"{LOCK}.{secrets.token_hex(8)}")
+    draft = lock.with_name(f"{lock.name}.{secrets.token_hex(8)}")
     draft.write_text(content, encoding="utf-8")
     try:
         os.link(draft, lock)
@@ -87,7 +92,7 @@ def _started(pid: int) -> str:
 
 def _read(lock: Path) -> dict[str, str | int]:
     try:
-        return read_json_object(lock, ConfigError, "delete it if nothing trains there", max_bytes=_MAX_BYTES)
+        return read_json_object(lock, ConfigError, "delete it if nothing runs there", max_bytes=_MAX_BYTES)
     except SaymaskError:
         return {}
 
@@ -97,7 +102,7 @@ def _is_stale(lock: Path) -> bool:
     holder = _read(lock)
     if holder.get("host") == socket.gethostname() and isinstance(holder.get("pid"), int):
         return _started(int(holder["pid"])) != holder.get("started")
-    probe = lock.with_name(f"{LOCK}.{secrets.token_hex(8)}")
+    probe = lock.with_name(f"{lock.name}.{secrets.token_hex(8)}")
     probe.touch()
     try:
         return probe.stat().st_mtime - lock.stat().st_mtime > _STALE_SECONDS
@@ -110,7 +115,7 @@ def _is_stale(lock: Path) -> bool:
 def _remove_stale(lock: Path) -> None:
     """Take a stale lock away; of several processes that do, one moves it, and what is moved by mistake comes back."""
     before = _read(lock)
-    moved = lock.with_name(f"{LOCK}.{secrets.token_hex(8)}")
+    moved = lock.with_name(f"{lock.name}.{secrets.token_hex(8)}")
     try:
         lock.rename(moved)
     except FileNotFoundError:
