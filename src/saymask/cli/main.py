@@ -26,7 +26,6 @@ from saymask.cli import (
     multiple_choice,
     report,
     segment,
-    submission,
     train,
 )
 from saymask.cli.output import note, report_error, say
@@ -103,7 +102,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("multiple-choice")(multiple_choice.multiple_choice)
 app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
-app.command("submission")(submission.submission)
+app.command("submission")(report.submission)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)
 app.add_typer(batch.app, name="batch")

@@ -30,7 +30,9 @@ def write_alpha(prediction: Prediction, directory: Path) -> Path:
 
 
 def write_alpha_webm(prediction: Prediction, directory: Path) -> Path:
-    """The objects with transparency around them, for the web: alpha-webm/<query>.webm, VP9 with alpha; its times are in milliseconds.
+    """The objects with transparency around them, for the web: alpha-webm/<query>.webm, VP9 with alpha.
+
+    Its times are in milliseconds.
 
     Raises:
         VideoError: the source's pixels are not square, which the container's writer cannot say.

@@ -11,11 +11,10 @@ from PIL import Image
 
 from saymask.datasets.own.check import check_folder
 from saymask.datasets.own.folder import load_folder_dataset
-from saymask.datasets.own.label_studio import decode
 from saymask.datasets.own.masks import MaskFinder, MaskSource
 from saymask.errors import DataError
-from saymask.exports.label_studio_rle import encode
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+from saymask.video.label_studio_rle import decode, encode
 from saymask.video.masks import rle_to_coco
 
 NUM_FRAMES, HEIGHT, WIDTH = 3, 20, 28

@@ -11,16 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from saymask.datasets.annotation_files import need, need_int, read_json
 from saymask.datasets.own.outlines import Outlines
 from saymask.errors import DataError
 from saymask.records import Rle
+from saymask.video.label_studio_rle import decode
 
 RULE = "Label Studio: frames are called as the images; an object is a label, or a label and the text of its regions"
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
-_HEADER_BITS = 32 + 5 + 4 * 4
 
 
 def is_label_studio(content: Any) -> bool:
@@ -99,34 +97,3 @@ def _outline(value: Mapping[str, Any], kind: str, size: tuple[int, int], where: 
     except (ValueError, OverflowError) as error:
         raise DataError(f"{where}: a brush that cannot be read ({error}); export it again") from None
     return {"size": [height, width], "counts": Rle.encode(mask_HW).counts.tolist()}
-
-
-def decode(data: Sequence[int], height: int, width: int) -> np.ndarray:
-    """Bytes of rle-pack (`exports.label_studio_rle` says how they are laid out) -> bool mask_HW, what is not transparent.
-
-    Raises:
-        ValueError: they are of another size, or cut off.
-    """
-    bits = "".join(f"{byte:08b}" for byte in bytes(data))
-    num_values = int(bits[:32] or "0", 2)
-    if num_values != height * width * 4:
-        raise ValueError(f"{num_values} values, expected {height * width * 4} of {width} x {height} pixels")
-    value_bits = int(bits[32:37], 2) + 1
-    sizes = [int(bits[start : start + 4], 2) + 1 for start in range(37, _HEADER_BITS, 4)]
-    values = np.zeros(num_values, dtype=np.uint8)
-    place, done = _HEADER_BITS, 0
-    while done < num_values:
-        is_run, which = bits[place : place + 1] == "1", int(bits[place + 1 : place + 3], 2)
-        place += 3
-        length = int(bits[place : place + sizes[which]], 2) + 1
-        place += sizes[which]
-        stop = min(done + length, num_values)
-        if is_run:
-            values[done:stop] = min(255, int(bits[place : place + value_bits], 2))
-            place += value_bits
-        else:
-            for index in range(done, stop):
-                values[index] = min(255, int(bits[place : place + value_bits], 2))
-                place += value_bits
-        done = stop
-    return values.reshape(height, width, 4)[..., 3] > 0

@@ -32,3 +32,34 @@ def encode(mask_HW: np.ndarray) -> list[int]:
     text = "".join(bits)
     text += "0" * (-len(text) % 8)
     return list(int(text, 2).to_bytes(len(text) // 8, "big"))
+
+
+def decode(data: Sequence[int], height: int, width: int) -> np.ndarray:
+    """Bytes -> bool mask_HW, what is not transparent.
+
+    Raises:
+        ValueError: they are of another size, or cut off.
+    """
+    bits = "".join(f"{byte:08b}" for byte in bytes(data))
+    num_values = int(bits[:32] or "0", 2)
+    if num_values != height * width * _CHANNELS:
+        raise ValueError(f"{num_values} values, expected {height * width * _CHANNELS} of {width} x {height} pixels")
+    value_bits = int(bits[32:37], 2) + 1
+    sizes = [int(bits[start : start + 4], 2) + 1 for start in range(37, _HEADER_BITS, 4)]
+    values = np.zeros(num_values, dtype=np.uint8)
+    place, done = _HEADER_BITS, 0
+    while done < num_values:
+        is_run, which = bits[place : place + 1] == "1", int(bits[place + 1 : place + 3], 2)
+        place += 3
+        length = int(bits[place : place + sizes[which]], 2) + 1
+        place += sizes[which]
+        stop = min(done + length, num_values)
+        if is_run:
+            values[done:stop] = min(255, int(bits[place : place + value_bits], 2))
+            place += value_bits
+        else:
+            for index in range(done, stop):
+                values[index] = min(255, int(bits[place : place + value_bits], 2))
+                place += value_bits
+        done = stop
+    return values.reshape(height, width, _CHANNELS)[..., 3] > 0

@@ -9,9 +9,9 @@ from saymask.storage.atomic import new_file
 
 
 def write_boxes(prediction: Prediction, directory: Path) -> Path:
-    """Boxes as the MOT challenge writes them, boxes.csv: frame, id, left, top, width, height, score, -1, -1, -1.
+    """Boxes as the MOT challenge writes them, boxes.csv.
 
-    Frames, ids and pixels count from 1, as the challenge has it; ids are those of the objects in order. A frame on which an object is not
+    A line is frame, id, left, top, width, height, score, -1, -1, -1. Frames, ids and pixels count from 1, as the challenge has it; ids are those of the objects in order. A frame on which an object is not
     there has no line of it.
     """
     boxes = prediction.boxes()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from saymask.exports.annotations import frame_file
-from saymask.exports.label_studio_rle import encode
 from saymask.records import Prediction
 from saymask.storage.atomic import new_file
+from saymask.video.label_studio_rle import encode
 
 
 def write_labelstudio(prediction: Prediction, directory: Path) -> Path:

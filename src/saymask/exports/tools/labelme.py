@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from saymask.exports.annotations import frame_file
-from saymask.exports.polygons import polygons
+from saymask.exports.tools.polygons import polygons
 from saymask.records import Prediction
 from saymask.storage.atomic import new_folder
 
@@ -14,9 +14,9 @@ _VERSION = "5.5.0"
 
 
 def write_labelme(prediction: Prediction, directory: Path, *, tolerance: float = 0) -> Path:
-    """labelme, labelme/<frame name>.json: polygons with the query as label; `tolerance` in pixels leaves out corners.
+    """labelme, labelme/<frame name>.json: polygons with the query as label.
 
-    `group_id` ties the parts of an object together, and an object to itself on other frames. Holes are cut open by a line of no width.
+    `tolerance`, in pixels, leaves out corners. `group_id` ties the parts of an object together, and an object to itself on other frames. Holes are cut open by a line of no width.
     """
     video = prediction.video
     path = directory / "labelme"

@@ -12,10 +12,10 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from saymask.errors import ConfigError, UnknownName
-from saymask.exports.label_studio_rle import encode
 from saymask.integrations.fiftyone import frame_labels
 from saymask.lookup import resolve_writer
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+from saymask.video.label_studio_rle import encode
 
 NUM_FRAMES, HEIGHT, WIDTH = 4, 23, 31
 QUERIES = ("the red fish", 'all "cars" & more', "a zebra")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from saymask.exports.polygons import polygons
+from saymask.exports.tools.polygons import polygons
 from saymask.records import Prediction
 from saymask.storage.atomic import new_folder
 
 
 def write_yolo_seg(prediction: Prediction, directory: Path, *, tolerance: float = 0) -> Path:
-    """YOLO segmentation, yolo-seg/labels/<frame name>.txt and data.yaml: a class per query; `tolerance` in pixels leaves out corners.
+    """YOLO segmentation, yolo-seg/labels/<frame name>.txt and data.yaml: a class per query.
 
-    The format does not know which outline is which object, nor holes: they are cut open by a line of no width. A frame without an object
+    `tolerance`, in pixels, leaves out corners. The format does not know which outline is which object, nor holes: they are cut open by a line of no width. A frame without an object
     has an empty file.
     """
     video = prediction.video

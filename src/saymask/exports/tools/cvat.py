@@ -13,15 +13,15 @@ from typing import Any
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
-from saymask.exports.polygons import Polygon, Ring, polygons
+from saymask.exports.tools.polygons import Polygon, Ring, polygons
 from saymask.records import Masklet, Prediction
 from saymask.storage.atomic import new_file
 
 
 def write_cvat(prediction: Prediction, directory: Path, *, tolerance: float = 0) -> Path:
-    """CVAT for video 1.1, cvat.xml: polygon tracks, one label per query; `tolerance` in pixels leaves out corners.
+    """CVAT for video 1.1, cvat.xml: polygon tracks, one label per query.
 
-    The task in CVAT needs labels of the same names.
+    The task in CVAT needs labels of the same names. `tolerance`, in pixels, leaves out corners.
     """
     video = prediction.video
     path = directory / "cvat.xml"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from saymask.exports.polygons import polygons, simplified
+from saymask.exports.tools.polygons import polygons, simplified
 from saymask.records import Rle
 
 

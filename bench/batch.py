@@ -1,0 +1,183 @@
+"""Batches under fire and in a hurry: python bench/batch.py kills|speed|ray [--videos N]; prints JSON.
+
+kills   a batch whose workers and drivers are killed at random moments, until it is done: nothing lost, nothing doubled, the same bytes
+speed   videos per core and hour of a batch, beside a loop of `saymask segment` processes, each of which loads the model
+ray     seconds of one and of two local Ray workers for the same jobs
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from saymask.cli.demo import write_clip
+from saymask.records import Video
+from saymask.toyworld.dataset import load_toyworld
+
+FRAMES = 6
+QUERIES = ["the red fish", "Which thing is fastest?"]
+
+
+def draw(folder: Path, number: int) -> Path:
+    """Toy videos of a few frames."""
+    folder.mkdir()
+    drawn = load_toyworld(None, "test")
+    for index in range(number):
+        video = drawn[index].video
+        write_clip(Video.from_frames(video.frames(range(FRAMES)), fps=12, **video.tags), folder / f"video-{index:04d}.mp4")
+    return folder
+
+
+def command(videos: Path, out: Path, *more: str) -> list[str]:
+    batch = [sys.executable, "-m", "saymask", "batch", str(videos), *QUERIES, "-o", str(out), "-m", "toy", "--dtype", "float32"]
+    return [*batch, "--device", "cpu", "--threads", "1", *more]
+
+
+def run(arguments: list[str]) -> float:
+    """Run a command to its end -> seconds."""
+    start = time.monotonic()
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - start
+
+
+def content(results: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(results)): path.read_bytes() for path in sorted(results.rglob("*")) if path.is_file()}
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and those that they have."""
+    children = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        children += [int(child) for child in task.read_text().split()]
+    return [*children, *(below for child in children for below in descendants(child))]
+
+
+def workers(driver: int, is_ray: bool) -> list[int]:
+    """Processes below a driver that do jobs."""
+    mark = b"ray::" if is_ray else b"spawn_main"
+    found = []
+    for pid in descendants(driver):
+        try:
+            if mark in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def kills(videos: Path, scratch: Path, number: int, more: list[str], pause: tuple[float, float], seed: int = 0) -> dict[str, object]:
+    """Run a batch while its processes are killed; resume after every death of a driver; compare with a run that nobody disturbed."""
+    rng = random.Random(seed)
+    calm, harried = scratch / "calm", scratch / "harried"
+    run(command(videos, calm, "--workers", "2"))
+    of_workers = of_drivers = runs = 0
+    process: subprocess.Popen[bytes] | None = None
+    while of_workers + of_drivers < number:
+        if process is None or process.poll() is not None:
+            done = len(list(harried.glob("results/*/result.json")))
+            if process is not None and process.returncode == 0:
+                break  # everything is done before all have been killed
+            runs += 1
+            process = subprocess.Popen(command(videos, harried, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(*pause))
+        victims = workers(process.pid, "ray" in more)
+        if victims and rng.random() < 0.75:
+            victim = rng.choice(victims)
+            of_workers += 1
+        elif process.poll() is None:
+            victim = process.pid
+            of_drivers += 1
+        else:
+            continue
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        if victim == process.pid:
+            process.wait()
+    if process is not None and process.poll() is None:
+        process.wait()
+    done = len(list(harried.glob("results/*/result.json")))
+    finish = subprocess.run(command(videos, harried, "--workers", "2", "--retry", "failed"), capture_output=True, text=True)
+    verified = subprocess.run([sys.executable, "-m", "saymask", "batch", "verify", str(harried)], capture_output=True, text=True)
+    return {
+        "workers_killed": of_workers,
+        "drivers_killed": of_drivers,
+        "runs": runs,
+        "done_before_the_last_run": done,
+        "last_run": finish.stdout.splitlines()[:1],
+        "verify": verified.stdout.splitlines()[-1:],
+        "verify_exit_code": verified.returncode,
+        "same_bytes": content(calm / "results") == content(harried / "results"),
+        "drafts_left": len([path for path in (harried / "results").iterdir() if path.name.startswith(".")]),
+    }
+
+
+def speed(videos: Path, scratch: Path, looped: int) -> dict[str, object]:
+    """Videos per core and hour, by one process of one thread each way."""
+    files = sorted(videos.iterdir())
+    batch = run(command(videos, scratch / "batch", "--workers", "1", "--format", "json"))
+    options = ["-m", "toy", "--dtype", "float32", "--device", "cpu", "--format", "json"]
+    loop = sum(
+        run([sys.executable, "-m", "saymask", "segment", str(file), *QUERIES, "-o", str(scratch / "loop" / file.stem), *options])
+        for file in files[:looped]
+    )
+    of_batch, of_loop = 3600 * len(files) / batch, 3600 * looped / loop
+    return {
+        "batch_videos_per_core_hour": round(of_batch),
+        "loop_videos_per_core_hour": round(of_loop),
+        "ratio": round(of_batch / of_loop, 2),
+    }
+
+
+def ray(videos: Path, scratch: Path) -> dict[str, object]:
+    """Seconds of a whole command; the start of Ray and of the model is measured by a batch of one job."""
+    one_job = scratch / "one-video"
+    one_job.mkdir()
+    first = sorted(videos.iterdir())[0]
+    (one_job / first.name).write_bytes(first.read_bytes())
+    seconds = {}
+    for workers_used in (1, 2):
+        more = ["--backend", "ray", "--workers", str(workers_used)]
+        start = run(command(one_job, scratch / f"start-{workers_used}", *more))
+        seconds[workers_used] = (run(command(videos, scratch / f"ray-{workers_used}", *more)), start)
+    (one, start_one), (two, start_two) = seconds[1], seconds[2]
+    return {
+        "seconds_one_worker": round(one, 1),
+        "seconds_two_workers": round(two, 1),
+        "seconds_of_one_job": [round(start_one, 1), round(start_two, 1)],
+        "ratio": round(one / two, 2),
+        "ratio_without_start": round((one - start_one) / (two - start_two), 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("kills", "kills-ray", "speed", "ray"))
+    parser.add_argument("--videos", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--looped", type=int, default=12, help="videos of the loop of processes")
+    chosen = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        videos = draw(scratch / "videos", chosen.videos)
+        if chosen.what == "kills":
+            found = kills(videos, scratch, chosen.kills, ["--workers", "2"], (0.5, 6.0))
+        elif chosen.what == "kills-ray":
+            found = kills(videos, scratch, chosen.kills, ["--workers", "2", "--backend", "ray"], (4.0, 25.0))
+        else:
+            found = speed(videos, scratch, chosen.looped) if chosen.what == "speed" else ray(videos, scratch)
+    print(json.dumps({"what": chosen.what, "videos": chosen.videos, "cores": os.cpu_count(), **found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
