@@ -68,7 +68,6 @@ RECIPES: dict[str, str] = {
     "videolisa_toy_ablation": "saymask.recipes.videolisa:videolisa_toy_ablation",
     "visa_7b": "saymask.recipes.visa:visa_7b",
     "visa_toy": "saymask.recipes.visa:visa_toy",
-    "visa_toy_more": "saymask.recipes.visa:visa_toy_more",
     "visa_toy_comparison": "saymask.recipes.visa:visa_toy_comparison",
     "villa": "saymask.recipes.villa:villa",
     "villa_toy": "saymask.recipes.villa:villa_toy",

@@ -518,7 +518,15 @@ def test_an_option_that_the_model_does_not_know(stage, option, hint):
 def test_list_shows_every_name_with_a_description_that_fits_the_terminal(monkeypatch):
     monkeypatch.setitem(lookup.TABLES, "later", {"still": "saymask.lookup:resolve"})
     lines = saymask("list").stdout.splitlines()
-    assert [line for line in lines if not line.startswith(" ")] == ["models", "trackers", "datasets", "recipes", "formats", "laters"]
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "models",
+        "trackers",
+        "prompters",
+        "datasets",
+        "recipes",
+        "formats",
+        "laters",
+    ]
     shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ")}
     assert set(shown) == {name for kind in lookup.kinds() for name in lookup.table(kind)}
     assert [name for name in lookup.WRITERS if len(shown[name]) > 100] == []

@@ -16,18 +16,15 @@ import saymask
 from saymask.cli import (
     batch,
     bench,
-    calibrate,
     convert,
     data,
     demo,
-    evaluate,
     fetch,
     inspect,
-    multiple_choice,
-    report,
     segment,
     train,
 )
+from saymask.cli.evaluation import calibrate, evaluate, multiple_choice, report
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 

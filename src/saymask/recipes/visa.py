@@ -48,22 +48,6 @@ def visa_toy() -> QuestionsConfig:
     )
 
 
-def visa_toy_more() -> QuestionsConfig:
-    """The bundled VISA's second stage: a finished `visa_toy` goes on, and every clip with a target asks where it is seen.
-
-    Command: `saymask train visa_toy_more init_from=runs/visa-toy/model -o runs/visa-toy-more`.
-    """
-    return visa_toy().model_copy(
-        update={
-            "init_from": "runs/visa-toy/model",
-            "model": {**TOY_MODEL, "lm_loss_weight": 3.0},
-            "processor": {"refusal_share": 1.0, "percentage_share": 1.0},
-            "seed": 1,
-            "steps": 1000,
-        }
-    )
-
-
 def visa_toy_comparison() -> QuestionsConfig:
     """VideoLISA from the same parts on as many of the same samples, beside which `visa_toy` is measured.
 

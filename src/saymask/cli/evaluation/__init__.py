@@ -1,0 +1,1 @@
+"""Commands that evaluate models and work with what evaluations found."""
