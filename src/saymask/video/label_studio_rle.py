@@ -8,6 +8,8 @@ A mask is an image in RGBA, row by row: each pixel is four values, 255 inside an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _CHANNELS = 4

@@ -11,8 +11,8 @@ from saymask.storage.atomic import new_file
 def write_boxes(prediction: Prediction, directory: Path) -> Path:
     """Boxes as the MOT challenge writes them, boxes.csv.
 
-    A line is frame, id, left, top, width, height, score, -1, -1, -1. Frames, ids and pixels count from 1, as the challenge has it; ids are those of the objects in order. A frame on which an object is not
-    there has no line of it.
+    A line is frame, id, left, top, width, height, score, -1, -1, -1. Frames, ids and pixels count from 1, as the challenge has it; ids
+    are those of the objects in order. A frame on which an object is not there has no line of it.
     """
     boxes = prediction.boxes()
     scores = [masklet.frame_scores_T for _, masklet in prediction.objects()]

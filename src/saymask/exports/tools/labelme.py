@@ -16,7 +16,8 @@ _VERSION = "5.5.0"
 def write_labelme(prediction: Prediction, directory: Path, *, tolerance: float = 0) -> Path:
     """labelme, labelme/<frame name>.json: polygons with the query as label.
 
-    `tolerance`, in pixels, leaves out corners. `group_id` ties the parts of an object together, and an object to itself on other frames. Holes are cut open by a line of no width.
+    `tolerance`, in pixels, leaves out corners. `group_id` ties the parts of an object together, and an object to itself on other
+    frames. Holes are cut open by a line of no width.
     """
     video = prediction.video
     path = directory / "labelme"

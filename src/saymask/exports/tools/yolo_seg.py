@@ -13,8 +13,8 @@ from saymask.storage.atomic import new_folder
 def write_yolo_seg(prediction: Prediction, directory: Path, *, tolerance: float = 0) -> Path:
     """YOLO segmentation, yolo-seg/labels/<frame name>.txt and data.yaml: a class per query.
 
-    `tolerance`, in pixels, leaves out corners. The format does not know which outline is which object, nor holes: they are cut open by a line of no width. A frame without an object
-    has an empty file.
+    `tolerance`, in pixels, leaves out corners. The format does not know which outline is which object, nor holes: they are cut open by
+    a line of no width. A frame without an object has an empty file.
     """
     video = prediction.video
     path = directory / "yolo-seg"
