@@ -61,7 +61,7 @@ def scores(prompter: Prompter, sample: ToySample, rng: np.random.Generator) -> I
     mask_HW = prompter.mask(encoded, prompts["random click"]).mask_HW
     if (mask_HW != truth_HW).any():
         x, y = innermost(mask_HW != truth_HW)
-        mask_HW = prompter.mask(encoded, Prompt((Click(x, y, adds=bool(truth_HW[y, x])),), mask_HW=mask_HW)).mask_HW
+        mask_HW = prompter.mask(encoded, Prompt((anywhere, Click(x, y, adds=bool(truth_HW[y, x]))), mask_HW=mask_HW)).mask_HW
     yield "random click, corrected", _j(mask_HW, truth_HW)
 
 

@@ -17,7 +17,7 @@ def toy_prompter() -> ToyPrompterConfig:
     return ToyPrompterConfig(
         start_from=Path(str(files("saymask") / "weights" / "toy")),
         optim=OptimConfig(lr=1e-3, warmup_steps=50),
-        steps=2400,
+        steps=3600,
         batch_size=8,
         autocast=False,
         workers=1,

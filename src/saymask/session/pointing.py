@@ -65,7 +65,7 @@ class Pointing:
     def _mask(self, prompt: Prompt) -> PromptedMask:
         assert self.prompter is not None and self._frame is not None
         made = self.prompter.mask(self._frame[1], prompt)
-        self._prompt = prompt  # only now: a prompt that was refused is not gathered
+        self._prompt = replace(prompt, mask_HW=made.mask_HW)  # the next click corrects it; one that was refused is not gathered
         return made
 
     def _turn_to(self, obj: Pointed, frame_idx: int, frame_HWC: np.ndarray) -> None:

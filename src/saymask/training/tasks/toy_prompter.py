@@ -1,8 +1,8 @@
 """A narrow SAM as a training task: one frame of drawn videos, a few of their things pointed at in two rounds.
 
-The image encoder is a trained model's and stays as it is. Round 1 is a click inside the thing, a box around it, or both. Round 2 adds a
-click where the mask of round 1 is wrong, and gives that mask as the one to correct; now and then a mask that has drifted takes its place,
-as a tracker's would. A frame is drawn, and every pixel is chosen, by numbers of the batch, so a step depends on nothing else.
+Round 1 is a click inside the thing, a box around it, or both. Round 2 has the clicks of round 1 and one where its mask is wrong, and gives
+that mask as the one to correct; now and then a mask that has drifted takes its place, as a tracker's would. A frame is drawn, and every
+pixel is chosen, by numbers of the batch, so a step depends on nothing else.
     frames_BChw normalised, truth_BNHW 0 or 1, points_BNP2 and boxes_BN4 in pixels; M = B x N objects, K those of both rounds that are there
 """
 
@@ -142,7 +142,8 @@ class PrompterTraining(nn.Module):
     ) -> PrompterLosses:
         N = truth_BNHW.shape[1]
         truth_MHW = truth_BNHW.flatten(0, 1)
-        embeddings_MCgg = self.sam.get_image_embeddings(frames_BChw).repeat_interleave(N, dim=0)
+        # The library's `get_image_embeddings` has no gradient.
+        embeddings_MCgg = self.sam.vision_encoder(frames_BChw).last_hidden_state.repeat_interleave(N, dim=0)
         points_MP2 = None if points_BNP2 is None else points_BNP2.flatten(0, 1)
         labels_MP = None if points_MP2 is None else torch.ones_like(points_MP2[..., 0])
         boxes_M4 = None if boxes_BN4 is None else boxes_BN4.flatten(0, 1)
@@ -153,9 +154,10 @@ class PrompterTraining(nn.Module):
         click_M2 = pixel_of(wrong_MHW[:, None], correction_draw_BN.flatten()[:, None])[:, 0]
         column_M, row_M = click_M2.long().unbind(-1)
         adds_M1 = truth_MHW[torch.arange(len(truth_MHW), device=truth_MHW.device), row_M, column_M][:, None]
-        second_MHW, second_iou_M = self._masks(
-            embeddings_MCgg, mask_logits(mask_MHW[:, None], self.sam.side), click_M2[:, None], adds_M1, None
-        )
+        clicks_MP2 = click_M2[:, None] if points_MP2 is None else torch.cat([points_MP2, click_M2[:, None]], dim=1)
+        adds_MP = adds_M1 if labels_MP is None else torch.cat([labels_MP, adds_M1], dim=1)
+        earlier_M1hw = mask_logits(mask_MHW[:, None], self.sam.side)
+        second_MHW, second_iou_M = self._masks(embeddings_MCgg, earlier_M1hw, clicks_MP2, adds_MP, None)
         return self._losses(torch.stack([first_MHW, second_MHW]), truth_MHW, torch.stack([first_iou_M, second_iou_M]))
 
     def _masks(self, embeddings_MCgg: Tensor, earlier_M1hw: Tensor, *prompts: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -190,7 +192,6 @@ def build(config: ToyPrompterConfig) -> Task:
     """
     torch.manual_seed(config.seed)
     sam = sam_of(config.start_from)
-    sam.vision_encoder.requires_grad_(False)
     size = cast(Any, sam.config.vision_config).image_size
     return Task(PrompterTraining(sam, config), PromptBatches(config, size), partial(save_sam, sam))
 
