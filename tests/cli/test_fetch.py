@@ -39,8 +39,10 @@ def environment(hub: LocalHub, tmp_path: Path, monkeypatch) -> dict[str, str]:
 
 
 def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """A process that Ctrl-C stops, also where the tests run in the background of a shell, which ignores it."""
     command = [sys.executable, "-m", "saymask", *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,14 +60,14 @@ def test_an_interrupted_download_goes_on_and_a_damaged_file_is_found(hub, enviro
     stopped = start(environment, "fetch", "grounded")
     assert hub.stalled.wait(PATIENCE), "the download did not begin"
     deadline = time.monotonic() + PATIENCE
-    while sum(path.stat().st_size for path in (tmp_path / "hub").rglob("*.incomplete")) == 0 and time.monotonic() < deadline:
+    while sum(path.stat().st_size for path in (tmp_path / "hub").rglob("*.part")) == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
     stopped.send_signal(signal.SIGINT)
     _, stderr = stopped.communicate(timeout=PATIENCE)
     assert stopped.returncode == 130 and "`saymask fetch grounded` goes on from there" in stderr
     assert not is_on_disk(choices()["grounded"])
 
-    (part,) = (tmp_path / "hub").rglob("*.incomplete")
+    (part,) = (tmp_path / "hub").rglob("*.part")
     kept, downloads = part.stat().st_size, len(hub.ranges)
     assert kept >= 10 * MIB
     hub.stall_after = None

@@ -54,6 +54,9 @@ class ColourTracker:
     def features(self, video: Video, budget_bytes: int) -> None:
         return None
 
+    def start(self, source: Any, features: Any = None) -> ColourRun:
+        return ColourRun(self, source)
+
     def masks_in_boxes(self, video: Video, frame_idx: int, boxes_N4: Tensor, features: Any = None) -> FrameMasks:
         frame_HWC = video.frames([frame_idx])[0]
         masks_NHW = torch.zeros(len(boxes_N4), video.height, video.width, dtype=torch.bool)
@@ -73,11 +76,11 @@ class ColourTracker:
                 masks_NHW = self._next(video, frame_idx, masks_NHW, colours, reference_masks)
                 yield FrameMasks(frame_idx, exclusive_masks(masks_NHW.float(), above=0.5), masks_NHW.flatten(1).any(1).float())
 
-    def _colour(self, video: Video, frame_idx: int, mask_HW: Tensor) -> np.ndarray:
+    def _colour(self, video: Any, frame_idx: int, mask_HW: Tensor) -> np.ndarray:
         return video.frames([frame_idx])[0][mask_HW.numpy()][0]
 
     def _next(
-        self, video: Video, frame_idx: int, masks_NHW: Tensor, colours: Sequence[np.ndarray], references: Mapping[int, Tensor]
+        self, video: Any, frame_idx: int, masks_NHW: Tensor, colours: Sequence[np.ndarray], references: Mapping[int, Tensor]
     ) -> Tensor:
         if frame_idx in references:
             return references[frame_idx].bool()
@@ -93,3 +96,34 @@ class ColourTracker:
 
     def notice(self, video: Video) -> str | None:
         return None
+
+
+class ColourRun:
+    """One walk of a `ColourTracker`; see `TrackerRun`."""
+
+    def __init__(self, tracker: ColourTracker, source: Any):
+        self._tracker = tracker
+        self._source = source
+        self._masks: dict[int, Tensor] = {}
+        self._colours: dict[int, np.ndarray] = {}
+
+    @property
+    def obj_ids(self) -> tuple[int, ...]:
+        return tuple(self._masks)
+
+    def learn(self, frame_idx: int, references: Mapping[int, Tensor]) -> None:
+        pass
+
+    def step(self, frame_idx: int, references: Mapping[int, Tensor] = {}) -> FrameMasks:
+        for obj_id, mask_HW in references.items():
+            self._masks[obj_id] = mask_HW.bool()
+            self._colours[obj_id] = self._tracker._colour(self._source, frame_idx, mask_HW.bool())
+        for obj_id in self._masks.keys() - references.keys():
+            (self._masks[obj_id],) = self._tracker._next(
+                self._source, frame_idx, self._masks[obj_id][None], [self._colours[obj_id]], references={}
+            )
+        masks_NHW = torch.stack(list(self._masks.values()))
+        return FrameMasks(frame_idx, masks_NHW, masks_NHW.flatten(1).any(1).float())
+
+    def drop(self, obj_id: int) -> None:
+        del self._masks[obj_id], self._colours[obj_id]

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -63,7 +63,10 @@ class ChatServer:
         for attempt in range(self.attempts):
             try:
                 with self._opener.open(self._request(data), timeout=self.timeout) as response:
-                    return json.loads(response.read(MAX_REPLY_BYTES))
+                    body = response.read(MAX_REPLY_BYTES)
+                    if response.length:  # announced, and did not come: reading up to a limit does not say so itself
+                        raise IncompleteRead(body, response.length)
+                    return json.loads(body)
             except HTTPError as error:
                 reason = f"HTTP {error.code} {error.reason}"
                 if error.code not in TRY_AGAIN:

@@ -14,6 +14,7 @@ from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 from huggingface_hub.errors import HFValidationError, HTTPError
 
 from saymask.errors import CheckpointError
+from saymask.storage.resumed_download import download
 from saymask.storage.weight_files import weight_files
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,27 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 _SETTINGS = (".json", ".model", ".txt", ".jinja")
 """Endings of the files of settings, tokenizers and chat templates."""
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What the hub says of a file's content: its size and, by how it is stored, SHA-256 or git's blob id."""
+
+    size: int
+    sha256: str | None
+    blob_id: str | None
+
+    def flaw(self, path: Path) -> str | None:
+        """In which way a file differs, if it does."""
+        if path.stat().st_size != self.size:
+            return f"{path.stat().st_size} bytes, the hub has {self.size}"
+        with path.open("rb") as file:
+            if self.sha256:
+                found, expected = hashlib.file_digest(file, "sha256").hexdigest(), self.sha256
+            else:
+                content = file.read()
+                found, expected = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest(), self.blob_id
+        return None if expected in (found, None) else f"its digest is {found}, on the hub {expected}"
 
 
 @dataclass(frozen=True)
@@ -52,12 +74,16 @@ class HubRepo:
             return None
         return folder if all((folder / name).is_file() for name in self.needed) else None
 
-    def files(self) -> dict[str, int]:
-        """Names and sizes of the files to fetch: settings, tokenizer, and the weights in one format."""
+    def listing(self) -> dict[str, Digest]:
+        """What the hub says of every file; its client's errors pass."""
         siblings = HfApi().model_info(self.repo_id, files_metadata=True).siblings or []
-        sizes = {sibling.rfilename: sibling.size or 0 for sibling in siblings if "/" not in sibling.rfilename}
-        weights = [name for name in sizes if name.endswith(".safetensors")] or [name for name in sizes if name.endswith(".bin")]
-        return {name: sizes[name] for name in sizes if name in weights or name.endswith(_SETTINGS)}
+        return {each.rfilename: Digest(each.size or 0, each.lfs.sha256 if each.lfs else None, each.blob_id) for each in siblings}
+
+    def files(self) -> dict[str, Digest]:
+        """The files to fetch: settings, tokenizer, and the weights in one format."""
+        listed = {name: digest for name, digest in self.listing().items() if "/" not in name}
+        weights = [name for name in listed if name.endswith(".safetensors")] or [name for name in listed if name.endswith(".bin")]
+        return {name: listed[name] for name in listed if name in weights or name.endswith(_SETTINGS)}
 
 
 def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
@@ -75,46 +101,24 @@ def fetch(repos: Sequence[HubRepo], way_without: str) -> list[Path]:
     if absent:
         try:
             wanted = {repo: repo.files() for repo in absent}
-            log.warning(_notice({repo.repo_id: sum(files.values()) for repo, files in wanted.items()}))
+            log.warning(_notice({repo.repo_id: sum(file.size for file in files.values()) for repo, files in wanted.items()}))
             for repo, files in wanted.items():
-                folders[repo] = _download(repo.repo_id, list(files))
+                folders[repo] = _download(repo.repo_id, files)
         except (OSError, HTTPError, HFValidationError) as error:
             raise CheckpointError("\n".join([*_unreachable(absent, error), way_without])) from None
     return [folder for folder in folders.values() if folder is not None]
 
 
-def _download(repo_id: str, names: Sequence[str]) -> Path:
-    """Settings first, so that a copy with weights has everything; then weights, one file after the other in this thread.
-
-    The client's own threads would not stop for Ctrl-C before their files are complete.
-    """
-    settings = [name for name in names if name.endswith(_SETTINGS)]
+def _download(repo_id: str, files: Mapping[str, Digest]) -> Path:
+    """Settings first, so that a copy with weights has everything; then weights, one file after the other."""
+    settings = [name for name in files if name.endswith(_SETTINGS)]
     folder = Path(snapshot_download(repo_id, allow_patterns=settings))
-    for name in names:
-        if name not in settings:
+    for name, digest in files.items():
+        if name not in settings and digest.sha256:
+            download(repo_id, name, digest.sha256, digest.size)
+        elif name not in settings:
             hf_hub_download(repo_id, name)
     return folder
-
-
-@dataclass(frozen=True)
-class Digest:
-    """What the hub says of a file's content: its size and, by how it is stored, SHA-256 or git's blob id."""
-
-    size: int
-    sha256: str | None
-    blob_id: str | None
-
-    def flaw(self, path: Path) -> str | None:
-        """In which way a file differs, if it does."""
-        if path.stat().st_size != self.size:
-            return f"{path.stat().st_size} bytes, the hub has {self.size}"
-        with path.open("rb") as file:
-            if self.sha256:
-                found, expected = hashlib.file_digest(file, "sha256").hexdigest(), self.sha256
-            else:
-                content = file.read()
-                found, expected = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest(), self.blob_id
-        return None if expected in (found, None) else f"its digest is {found}, on the hub {expected}"
 
 
 def digests(repo: HubRepo) -> dict[str, Digest]:
@@ -124,10 +128,9 @@ def digests(repo: HubRepo) -> dict[str, Digest]:
         CheckpointError: it cannot be asked.
     """
     try:
-        siblings = HfApi().model_info(repo.repo_id, files_metadata=True).siblings or []
+        return repo.listing()
     except (OSError, HTTPError, HFValidationError) as error:
         raise CheckpointError("\n".join(_unreachable([repo], error))) from None
-    return {each.rfilename: Digest(each.size or 0, each.lfs.sha256 if each.lfs else None, each.blob_id) for each in siblings}
 
 
 def check(folder: Path, expected: Mapping[str, Digest]) -> int:

@@ -233,6 +233,23 @@ def test_stream_gives_the_same_masks_frame_by_frame():
         assert np.array_equal(result.masks_NHW, prediction.masks(result.frame_idx))
 
 
+def test_causal_streams_look_at_no_later_frame():
+    """Asked at frames 0, 8 and 16; green comes at frame 5. What frames 0 ... 11 give is the same if the video ends there."""
+
+    def streamed(num_frames: int) -> list:
+        video = drawn(("red", range(num_frames), 10), ("green", range(5, num_frames), 40), num_frames=num_frames)
+        with VideoSession(video, GroundedSegmenter(ColourDetector(), ColourTracker())) as session:
+            return list(session.stream("red; green", causal=True, ask_every=2.0))
+
+    whole, cut = streamed(24), streamed(12)
+    assert [result.frame_idx for result in whole] == list(range(24))
+    for full, early in zip(whole, cut, strict=False):
+        assert full.obj_ids == early.obj_ids and np.array_equal(full.masks_NHW, early.masks_NHW)
+    boxes = [[rle.box() for rle in result.rles] for result in whole]
+    assert boxes[:8] == [[(10, 5, 20, 15)]] * 8 and boxes[8:] == [[(10, 5, 20, 15), (40, 5, 50, 15)]] * 16
+    assert {result.obj_ids for result in whole} == {(1,), (1, 2)}
+
+
 # -- names -------------------------------------------------------------------------------------------------------------------------------
 
 

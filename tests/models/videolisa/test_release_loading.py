@@ -358,7 +358,9 @@ def test_a_download_is_announced_and_takes_one_format(monkeypatch, release, capl
     fetched = {}
 
     def model_info(repo_id, files_metadata):
-        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=size) for name, size in listing[repo_id].items()])
+        return SimpleNamespace(
+            siblings=[SimpleNamespace(rfilename=name, size=size, lfs=None, blob_id=None) for name, size in listing[repo_id].items()]
+        )
 
     def snapshot(repo_id, local_files_only=False, allow_patterns=None, ignore_patterns=None):
         if local_files_only:
