@@ -81,22 +81,28 @@ def _encode(
                 packet.duration = shown_for[packet.pts]
                 container.mux(packet)
 
-        for pts, frame_HWC in zip(ticks, _one_ahead(iter(frames)), strict=True):
-            even_HWC = _even(frame_HWC)
+        coming = _one_ahead(iter(frames))
+        for pts in ticks:  # without zip, which holds a frame until it has the next one
+            picture = _picture(next(coming))
             if not codec.is_open:
-                stream.height, stream.width = even_HWC.shape[:2]
+                stream.height, stream.width = picture.height, picture.width
                 codec.sample_aspect_ratio = pixel_aspect
                 if stream.height * stream.width > _LARGE_PIXELS:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
-            picture = av.VideoFrame.from_ndarray(even_HWC, format="rgb24")
-            picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))
         mux(stream.encode())
 
 
 def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same frames; while one is encoded, the next is made in another thread."""
+    """The same frames; while one is encoded, the next is made in another thread. Large ones are made in turn, to hold one at a time."""
+    first_HWC = next(frames)
+    num_pixels = first_HWC.shape[0] * first_HWC.shape[1]
+    yield first_HWC
+    del first_HWC
+    if num_pixels > _LARGE_PIXELS:
+        yield from frames
+        return
     with ThreadPoolExecutor(1) as maker:
         coming = maker.submit(next, frames, None)
         while (frame_HWC := coming.result()) is not None:
@@ -104,6 +110,14 @@ def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
             yield frame_HWC
 
 
+def _picture(frame_HWC: np.ndarray) -> av.VideoFrame:
+    """A frame as the encoder takes it."""
+    picture = av.VideoFrame.from_ndarray(_even(frame_HWC), format="rgb24")
+    return picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+
+
 def _even(frame_HWC: np.ndarray) -> np.ndarray:
     height, width, _ = frame_HWC.shape
+    if height % 2 == width % 2 == 0:
+        return frame_HWC
     return np.pad(frame_HWC, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
