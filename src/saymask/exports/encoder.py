@@ -88,7 +88,9 @@ def write_video(
     if len(set(ticks)) < len(ticks):
         raise VideoError(f"{path}: frames are closer in time than the {1 / encoding.ticks_per_second:g} s of {encoding.container}")
     end = round((float(timestamps_T[0]) + duration) * encoding.ticks_per_second)
-    spans = zip(ticks, np.diff([*ticks, end]).tolist(), _one_ahead(iter(frames)), strict=True)
+    coming = _one_ahead(iter(frames))
+    # Without one zip over all, which holds a frame until it has the next one.
+    spans = ((pts, span, next(coming)) for pts, span in zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
     _write(path, spans, Fraction(len(ticks) / duration), tags or {}, pixel_aspect, encoding)
 
 
@@ -165,27 +167,27 @@ def _encode(
 
         for pts, span, frame_HWC in spans:
             shown_for[pts] = span
-            fitting_HWC = _even(frame_HWC) if encoding.even else np.ascontiguousarray(frame_HWC)
+            picture = _picture(frame_HWC, encoding)
+            del frame_HWC  # a large one must be gone before the next is made
             if not codec.is_open:
-                stream.height, stream.width = fitting_HWC.shape[:2]
+                stream.height, stream.width = picture.height, picture.width
                 codec.sample_aspect_ratio = pixel_aspect
                 if encoding.even and stream.height * stream.width > _LARGE_PIXELS:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
-            picture = av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels)
-            picture = picture.reformat(
-                format=encoding.pixels,
-                dst_colorspace="ITU709",
-                dst_color_range="MPEG",
-                dst_color_primaries=_BT709,
-                dst_color_trc=_BT709,
-            )
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))
         mux(stream.encode())
 
 
 def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same frames; while one is encoded, the next is made in another thread."""
+    """The same frames; while one is encoded, the next is made in another thread. Large ones are made in turn, to hold one at a time."""
+    first_HWC = next(frames)
+    num_pixels = first_HWC.shape[0] * first_HWC.shape[1]
+    yield first_HWC
+    del first_HWC
+    if num_pixels > _LARGE_PIXELS:
+        yield from frames
+        return
     with ThreadPoolExecutor(1) as maker:
         coming = maker.submit(next, frames, None)
         while (frame_HWC := coming.result()) is not None:
@@ -193,6 +195,16 @@ def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
             yield frame_HWC
 
 
+def _picture(frame_HWC: np.ndarray, encoding: Encoding) -> av.VideoFrame:
+    """A frame as the encoder takes it."""
+    fitting_HWC = _even(frame_HWC) if encoding.even else np.ascontiguousarray(frame_HWC)
+    return av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels).reformat(
+        format=encoding.pixels, dst_colorspace="ITU709", dst_color_range="MPEG", dst_color_primaries=_BT709, dst_color_trc=_BT709
+    )
+
+
 def _even(frame_HWC: np.ndarray) -> np.ndarray:
     height, width, _ = frame_HWC.shape
+    if height % 2 == width % 2 == 0:
+        return frame_HWC
     return np.pad(frame_HWC, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

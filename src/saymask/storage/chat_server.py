@@ -63,10 +63,10 @@ class ChatServer:
         for attempt in range(self.attempts):
             try:
                 with self._opener.open(self._request(data), timeout=self.timeout) as response:
-                    body = response.read(MAX_REPLY_BYTES)
+                    received = response.read(MAX_REPLY_BYTES)
                     if response.length:  # announced, and did not come: reading up to a limit does not say so itself
-                        raise IncompleteRead(body, response.length)
-                    return json.loads(body)
+                        raise IncompleteRead(received, response.length)
+                    return json.loads(received)
             except HTTPError as error:
                 reason = f"HTTP {error.code} {error.reason}"
                 if error.code not in TRY_AGAIN:
