@@ -75,7 +75,7 @@ def open_stream(source: str, allow_network: bool, max_seconds: float | None, lim
         source: see `is_stream`.
         allow_network: leave to fetch from an address.
         max_seconds: of the stream: frames that begin later are not read; None = as long as it lasts.
-        limits: refuse larger frames and longer streams.
+        limits: refuse larger frames; a stream ends at the largest number of them.
 
     Raises:
         ConfigError: an address without leave to use the network.
