@@ -73,44 +73,40 @@ def workers(driver: int, is_ray: bool) -> list[int]:
     return found
 
 
+def num_results(out: Path) -> int:
+    return len(list(out.glob("results/*/result.json")))
+
+
 def kills(videos: Path, scratch: Path, number: int, more: list[str], pause: tuple[float, float], seed: int = 0) -> dict[str, object]:
     """Run a batch while its processes are killed; resume after every death of a driver; compare with a run that nobody disturbed."""
     rng = random.Random(seed)
     calm, harried = scratch / "calm", scratch / "harried"
     run(command(videos, calm, "--workers", "2"))
-    of_workers = of_drivers = runs = 0
-    process: subprocess.Popen[bytes] | None = None
-    while of_workers + of_drivers < number:
-        if process is None or process.poll() is not None:
-            done = len(list(harried.glob("results/*/result.json")))
-            if process is not None and process.returncode == 0:
-                break  # everything is done before all have been killed
-            runs += 1
-            process = subprocess.Popen(command(videos, harried, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(*pause))
-        victims = workers(process.pid, "ray" in more)
-        if victims and rng.random() < 0.75:
-            victim = rng.choice(victims)
-            of_workers += 1
-        elif process.poll() is None:
-            victim = process.pid
-            of_drivers += 1
-        else:
-            continue
-        try:
-            os.kill(victim, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        if victim == process.pid:
-            process.wait()
-    if process is not None and process.poll() is None:
+    killed = {"worker": 0, "driver": 0}
+    runs = done = 0
+    while sum(killed.values()) < number and done < len(list(videos.iterdir())):
+        runs += 1
+        before = num_results(harried)
+        process = subprocess.Popen(command(videos, harried, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and sum(killed.values()) < number:
+            time.sleep(rng.uniform(*pause))
+            victims = workers(process.pid, "ray" in more)
+            # Before a run has done anything, its death would test nothing.
+            what = "driver" if num_results(harried) > before and rng.random() < 0.3 else "worker"
+            if what == "worker" and not victims:
+                continue
+            try:
+                os.kill(process.pid if what == "driver" else rng.choice(victims), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            killed[what] += 1
         process.wait()
-    done = len(list(harried.glob("results/*/result.json")))
+        done = num_results(harried)
     finish = subprocess.run(command(videos, harried, "--workers", "2", "--retry", "failed"), capture_output=True, text=True)
     verified = subprocess.run([sys.executable, "-m", "saymask", "batch", "verify", str(harried)], capture_output=True, text=True)
     return {
-        "workers_killed": of_workers,
-        "drivers_killed": of_drivers,
+        "workers_killed": killed["worker"],
+        "drivers_killed": killed["driver"],
         "runs": runs,
         "done_before_the_last_run": done,
         "last_run": finish.stdout.splitlines()[:1],

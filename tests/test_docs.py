@@ -29,6 +29,7 @@ PARSED_ONLY = {
     r"(pip|hf) ": "downloads",
     r"python bench/": "measures for minutes",
     r"saymask bench": "measures in processes of its own",
+    r"saymask batch ": "starts processes of its own",
     r"saymask train (videolisa|villa|visa|xmem)_": "trains for half an hour to days",
     r"saymask train toy_prompter": "trains for half an hour",
     r"saymask segment (https|rtsp|0)\b": "needs a network or a camera",
@@ -195,9 +196,10 @@ def test_the_readme_shows_every_command():
         ("docs/models.md", [*table("model"), *(name for family in families().values() for name in family.templates)]),
         ("docs/models.md", [option for family in families().values() for option in family.load("options").model_fields]),
         ("docs/trackers.md", list(table("tracker"))),
+        ("docs/formats.md", list(table("format"))),
         ("docs/datasets.md", [name for name in table("dataset") if name != "toyworld"]),
     ],
-    ids=["models and templates", "options", "trackers", "datasets"],
+    ids=["models and templates", "options", "trackers", "formats", "datasets"],
 )
 def test_what_can_be_named_is_explained(page, names):
     assert [name for name in names if f"`{name}`" not in PAGES[page]] == []
