@@ -53,7 +53,7 @@ def phrase_of(text: str, sample) -> str:
 
 @pytest.mark.parametrize(
     ("make_tracker", "overlooks"),
-    [(SceneTracker, 0.0), (SceneTracker, 0.3), pytest.param(bundled, 0.0, marks=pytest.mark.slow)],
+    [(SceneTracker, 0.0), (SceneTracker, 0.3), pytest.param(bundled, 0.0, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
     ids=["loop alone", "detector misses 30 %", "bundled tracker"],
 )
 def test_a_detector_that_sees_the_scene_lets_grounded_answer(make_tracker: Callable[[ToySample], BoxTracker], overlooks: float):
@@ -68,6 +68,7 @@ def test_a_detector_that_sees_the_scene_lets_grounded_answer(make_tracker: Calla
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("make_tracker", [SceneTracker, bundled], ids=["loop alone", "bundled tracker"])
 def test_a_model_that_sees_the_scene_lets_the_agent_answer(loopback, make_tracker: Callable[[ToySample], BoxTracker]):
     """It proposes the kind, so that all colours are candidates, and accepts the track that lies on what is meant."""

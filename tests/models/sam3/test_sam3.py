@@ -81,7 +81,7 @@ def rows_of(output: dict) -> dict[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "phrases", "max_num_objects"), [(24, ["red dog", "ball"], 3), (12, ["ball"], 1)], ids=["several", "one"]
+    ("num_frames", "phrases", "max_num_objects"), [(24, ["red dog", "ball"], 3), (6, ["ball"], 1)], ids=["several", "one"]
 )
 def test_masks_boxes_scores_and_ids_equal_those_of_the_library_alone(sam3_folder, num_frames, phrases, max_num_objects):
     """24 frames are many times what the memory reaches back (4 frames), so what is dropped on the way is shown to change nothing.
@@ -127,7 +127,7 @@ def streamed(segmenter, video: Video, query: str, **options) -> list[list]:
 
 
 def test_followed_frame_by_frame_it_equals_the_librarys_own_streaming(sam3_folder):
-    video = noise(16)
+    video = noise(8)
     segmenter = load_model(f"sam3:{sam3_folder}", CPU)
     found = streamed(segmenter, video, "the red dog; a ball")
     model = Sam3VideoModel.from_pretrained(sam3_folder).eval()
@@ -157,7 +157,7 @@ def test_followed_frame_by_frame_no_later_frame_is_read_and_none_is_kept(sam3_fo
     segmenter = load_model(f"sam3:{sam3_folder}", CPU)
     source = Latest()
     walk = segmenter.follow(source, "ball", Sam3Options(max_objects=1))
-    for source.now in range(12):
+    for source.now in range(8):
         seen = walk.step(source.now)
         assert len(seen) <= 1 and walk._session.processed_frames is None
         tracked = [outputs["non_cond_frame_outputs"] for outputs in walk._session.output_dict_per_obj.values()]
