@@ -1,5 +1,8 @@
 """Configurations: checked overrides, exact messages, files that give back what was saved."""
 
+import os
+import re
+
 import pytest
 from pydantic import Field
 
@@ -47,6 +50,20 @@ def test_a_wrong_override_is_named(assignment, message):
     with pytest.raises(ConfigError) as caught:
         Run().override([assignment])
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, "\ud800"], ids=["digits", "depth", "surrogate"])
+def test_what_yaml_cannot_read_is_named(text):
+    with pytest.raises(ConfigError, match=r"^override 'optim.lr=.*not valid YAML or JSON"):
+        Run().override([f"optim.lr={text}"])
+
+
+def test_a_configuration_is_a_regular_file_of_text(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe{}")
+    for name in ("pipe.json", "binary.json", "."):
+        with pytest.raises(ConfigError, match=f"^{re.escape(str(tmp_path / name))}: "):
+            Run.load(tmp_path / name)
 
 
 def test_an_unknown_key_is_an_error_and_a_config_cannot_be_changed():

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 from mutations import mutate
 from seeds import copy_seed
 from uses import USES
@@ -64,7 +65,7 @@ class Reader:
             mutate(path, seed, number)
         try:
             self._connection.send((kind, path))
-            outcome = self._connection.recv() if self._connection.poll(SECONDS) else Outcome("hang", f"no answer in {SECONDS} s")
+            outcome = self._connection.recv() if self._answers() else Outcome("hang", f"no answer in {SECONDS} s")
         except (EOFError, ConnectionError):
             self._process.join()
             outcome = Outcome("traceback", f"the process died ({self._process.exitcode})")
@@ -84,6 +85,17 @@ class Reader:
         self._process = context.Process(target=_serve, args=(other,), daemon=True)
         self._process.start()
         other.close()
+        self._connection.recv()  # it has imported everything
+
+    def _answers(self) -> bool:
+        """Wait for the answer; seconds count in which the process works or waits for something, not those in which others have its CPU."""
+        process = psutil.Process(self._process.pid)
+        used_before, idle = sum(process.cpu_times()[:2]), 0
+        while not self._connection.poll(1):
+            idle += process.status() != psutil.STATUS_RUNNING
+            if idle + sum(process.cpu_times()[:2]) - used_before > SECONDS:
+                return False
+        return True
 
     def _end(self) -> None:
         self._process.kill()
@@ -93,6 +105,7 @@ class Reader:
 
 def _serve(connection: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (_HARD_BYTES, _HARD_BYTES))
+    connection.send("ready")
     while True:
         kind, path = connection.recv()
         outcome = _use(kind, path)

@@ -3,9 +3,12 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from saymask.errors import CheckpointError
@@ -54,6 +57,18 @@ def test_code_in_a_folder_never_runs_and_nobody_is_asked(saved, tmp_path, monkey
     assert not trap.exists()
 
 
+@pytest.mark.slow
+def test_a_process_whose_input_says_yes_runs_nothing(saved, tmp_path):
+    trap = tmp_path / "ran"
+    (saved / "modeling_trap.py").write_text(f"open({str(trap)!r}, 'w').close()\nclass M: pass\n")
+    change_config(saved, lambda values: values.update(auto_map={"AutoConfig": "modeling_trap.M", "AutoModel": "modeling_trap.M"}))
+    Image.new("RGB", (64, 48), (200, 30, 30)).save(tmp_path / "image.png")
+    command = [sys.executable, "-m", "saymask", "segment", "image.png", "the red fish", "-m", str(saved), "-o", "out"]
+    ended = subprocess.run(command, cwd=tmp_path, input="y\n" * 10_000, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "out" / "png").is_dir() and not trap.exists()
+
+
 def test_an_adapter_that_nobody_named_is_not_added(saved):
     (saved / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     with pytest.raises(CheckpointError, match=re.escape("adapter_config.json")):
@@ -83,10 +98,24 @@ def test_a_weight_that_was_relabelled_as_integers_is_named(saved):
         ("text_config", "num_hidden_layers", "two"),
         ("text_config", "num_attention_heads", 0),
         ("mask_config", "vision_config", "none"),
+        ("vision_config", "num_attention_heads", -2),
+        ("vision_config", "num_hidden_layers", 2**15),
+        ("text_config", "rms_norm_eps", float("nan")),
+        (None, "num_sparse", "many"),
+        (None, "num_dense", None),
+        (None, "lexicon", "red"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused_before_anything_is_built(saved, part, key, value):
-    change_config(saved, lambda values: values[part].update({key: value}))
+    change_config(saved, lambda values: (values[part] if part else values).update({key: value}))
+    with pytest.raises(CheckpointError, match=re.escape(str(saved / "config.json"))):
+        load_model(saved, CPU)
+
+
+def test_a_configuration_cannot_ask_for_a_part_that_the_weights_lack(saved):
+    """Without the tower's tensors no shape would contradict a tower of any size."""
+    change_weights(saved, lambda tensors: [tensors.pop(name) for name in list(tensors) if name.startswith("visual.tower")])
+    change_config(saved, lambda values: values["vision_config"].update({"num_hidden_layers": 40, "intermediate_size": 32768}))
     with pytest.raises(CheckpointError, match=re.escape(str(saved / "config.json"))):
         load_model(saved, CPU)
 

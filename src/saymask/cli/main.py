@@ -28,6 +28,9 @@ from saymask.cli.evaluation import calibrate, evaluate, multiple_choice, report
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
 
+_DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Errors of writing, which name no file."""
+
 
 class _Commands(TyperGroup):
     """The place where every command's errors pass."""
@@ -58,9 +61,9 @@ class _Commands(TyperGroup):
             report_error(f"a library cannot be imported: {error}; run `saymask doctor` to see what is broken")
             raise typer.Exit(1) from error
         except OSError as error:
-            if error.filename is None or error.errno == errno.EPIPE:
+            if error.errno == errno.EPIPE or (error.filename is None and error.errno not in _DISK_REFUSES):
                 raise
-            report_error(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+            report_error(f"{error.filename or 'the disk refuses'}: {(error.strerror or str(error)).lower()}")
             raise typer.Exit(1) from error
 
 

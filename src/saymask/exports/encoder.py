@@ -88,7 +88,8 @@ def write_video(
     if len(set(ticks)) < len(ticks):
         raise VideoError(f"{path}: frames are closer in time than the {1 / encoding.ticks_per_second:g} s of {encoding.container}")
     end = round((float(timestamps_T[0]) + duration) * encoding.ticks_per_second)
-    spans = zip(ticks, np.diff([*ticks, end]).tolist(), _one_ahead(iter(frames)), strict=True)
+    coming = _one_ahead(iter(frames))  # not in the zip, which holds a frame until it has the next one
+    spans = ((pts, span, next(coming)) for pts, span in zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
     _write(path, spans, Fraction(len(ticks) / duration), tags or {}, pixel_aspect, encoding)
 
 
@@ -181,11 +182,19 @@ def _encode(
             )
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))
+            del frame_HWC, fitting_HWC, picture  # large ones must be gone before the next is made
         mux(stream.encode())
 
 
 def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same frames; while one is encoded, the next is made in another thread."""
+    """The same frames; while one is encoded, the next is made in another thread. Large ones are made in turn, to hold one at a time."""
+    first_HWC = next(frames)
+    num_pixels = first_HWC.shape[0] * first_HWC.shape[1]
+    yield first_HWC
+    del first_HWC
+    if num_pixels > _LARGE_PIXELS:
+        yield from frames
+        return
     with ThreadPoolExecutor(1) as maker:
         coming = maker.submit(next, frames, None)
         while (frame_HWC := coming.result()) is not None:
@@ -195,4 +204,6 @@ def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 def _even(frame_HWC: np.ndarray) -> np.ndarray:
     height, width, _ = frame_HWC.shape
+    if height % 2 == width % 2 == 0:
+        return frame_HWC
     return np.pad(frame_HWC, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

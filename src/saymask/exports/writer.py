@@ -37,7 +37,7 @@ def write_overlay(prediction: Prediction, directory: Path) -> Path:
     video = prediction.video
     entries = _flat_entries(prediction)
     legend = Legend([entry.text for entry in entries], video.height, video.width)
-    occupied_HW = np.zeros((video.height, video.width), dtype=np.int64)
+    occupied_HW = np.zeros((video.height, video.width), dtype=np.uint8)
     for index in np.linspace(0, video.num_frames - 1, min(video.num_frames, _LEGEND_FRAMES)).astype(int).tolist():
         occupied_HW += prediction.masks(index).any(axis=0)
     legend.avoid(occupied_HW)
@@ -111,17 +111,19 @@ def _flat_entries(prediction: Prediction) -> list[LegendEntry]:
 
 def _overlaid(video: Video, entries: Sequence[LegendEntry], legend: Legend) -> Iterator[np.ndarray]:
     contour = contour_width(video.height, video.width)
-    for index, frame_HWC in enumerate(each_frame(video)):
+    frames = each_frame(video)
+    for index in range(video.num_frames):
+        frame_HWC = next(frames)
         for place, entry in enumerate(entries):
             for masklet in entry.masklets:
                 draw_mask(frame_HWC, masklet.rle_T[index], query_colour(place), contour)
         legend.draw(frame_HWC)
         yield frame_HWC
+        del frame_HWC  # a large one must be gone before the next is decoded
 
 
 def each_frame(video: Video) -> Iterator[np.ndarray]:
     """Every frame in order, read a few at a time; each may be drawn on."""
     step = max(1, min(32, _CHUNK_BYTES // (video.height * video.width * 3)))
     for start in range(0, video.num_frames, step):
-        for frame_HWC in video.frames(range(start, min(start + step, video.num_frames))):
-            yield frame_HWC.copy()
+        yield from video.frames(range(start, min(start + step, video.num_frames)))

@@ -63,13 +63,15 @@ def lock_folder(folder: Path, doing: str, name: str = LOCK) -> Iterator[None]:
 def _create(lock: Path, content: str) -> bool:
     """Make the lock, whole and in one step; False if there is one."""
     draft = lock.with_name(f"{lock.name}.{secrets.token_hex(8)}")
-    draft.write_text(content, encoding="utf-8")
     try:
+        draft.write_text(content, encoding="utf-8")
         os.link(draft, lock)
     except FileExistsError:
         return False
+    except OSError as error:
+        raise ConfigError(f"{lock}: cannot be written ({error.strerror}); check the free space and permissions of {lock.parent}") from None
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     return True
 
 

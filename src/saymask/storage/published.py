@@ -80,9 +80,11 @@ def load_tokenizer(folder: Path, num_rows: int) -> Any:
     """
     with reading_settings(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    spare = set(tokenizer.added_tokens_decoder) - set(tokenizer.all_special_ids)  # published folders hold some that nobody uses
-    for token, number in tokenizer.get_vocab().items():
-        if number >= num_rows and number not in spare:
+        spare = set(tokenizer.added_tokens_decoder) - set(tokenizer.all_special_ids)  # published folders hold some that nobody uses
+        ids = {token: number for token, number in tokenizer.get_vocab().items() if number not in spare}
+        tokenizer("a")  # what is contradictory shows when a text is read
+    for token, number in ids.items():
+        if number >= num_rows:
             raise CheckpointError(
                 f"{folder}: its tokenizer gives {token!r} the id {number}, the embeddings end at {num_rows - 1}; copy the folder again"
             )

@@ -53,9 +53,9 @@ def load_detector(name: str, runtime: Runtime) -> Detector:
     """
     sizes = FAMILY.choices["grounded"].repos
     folder = find_folder(name, "a detector", sizes.get(name))
-    model_type = read_json(folder / "config.json").get("model_type")
+    model_type = str(read_json(folder / "config.json").get("model_type"))
     if model_type not in DETECTORS:
-        raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is no detector; {suggest(str(model_type), DETECTORS)}")
+        raise CheckpointError(f"{folder}/config.json: model_type {model_type!r} is no detector; {suggest(model_type, DETECTORS)}")
     module, function = DETECTORS[model_type].split(":")
     return getattr(import_module(module), function)(folder, runtime, name)
 

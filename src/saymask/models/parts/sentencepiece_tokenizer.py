@@ -124,6 +124,8 @@ class SentencePieceTokenizer:
             return cls(model, TokenizerSettings.parse(values, str(folder / SETTINGS_FILE)), extra_tokens)
         except ConfigError as error:
             raise CheckpointError(f"{error}; this tokenizer cannot be loaded") from None
+        except RuntimeError as error:  # SentencePiece's, for pieces that contradict each other
+            raise CheckpointError(f"{folder / MODEL_FILE}: cannot be read ({error}); fetch it again") from None
 
     def dropping_blanks_around(self, content: str) -> SentencePieceTokenizer:
         """The same, but white space beside an added token is dropped, as transformers did until 4.33 where a token was added as a text."""
