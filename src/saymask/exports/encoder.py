@@ -88,8 +88,7 @@ def write_video(
     if len(set(ticks)) < len(ticks):
         raise VideoError(f"{path}: frames are closer in time than the {1 / encoding.ticks_per_second:g} s of {encoding.container}")
     end = round((float(timestamps_T[0]) + duration) * encoding.ticks_per_second)
-    coming = _one_ahead(iter(frames))
-    # Without one zip over all, which holds a frame until it has the next one.
+    coming = _one_ahead(iter(frames))  # not in the zip, which holds a frame until it has the next one
     spans = ((pts, span, next(coming)) for pts, span in zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
     _write(path, spans, Fraction(len(ticks) / duration), tags or {}, pixel_aspect, encoding)
 
@@ -167,15 +166,23 @@ def _encode(
 
         for pts, span, frame_HWC in spans:
             shown_for[pts] = span
-            picture = _picture(frame_HWC, encoding)
-            del frame_HWC  # a large one must be gone before the next is made
+            fitting_HWC = _even(frame_HWC) if encoding.even else np.ascontiguousarray(frame_HWC)
             if not codec.is_open:
-                stream.height, stream.width = picture.height, picture.width
+                stream.height, stream.width = fitting_HWC.shape[:2]
                 codec.sample_aspect_ratio = pixel_aspect
                 if encoding.even and stream.height * stream.width > _LARGE_PIXELS:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
+            picture = av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels)
+            picture = picture.reformat(
+                format=encoding.pixels,
+                dst_colorspace="ITU709",
+                dst_color_range="MPEG",
+                dst_color_primaries=_BT709,
+                dst_color_trc=_BT709,
+            )
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))
+            del frame_HWC, fitting_HWC, picture  # large ones must be gone before the next is made
         mux(stream.encode())
 
 
@@ -193,14 +200,6 @@ def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         while (frame_HWC := coming.result()) is not None:
             coming = maker.submit(next, frames, None)
             yield frame_HWC
-
-
-def _picture(frame_HWC: np.ndarray, encoding: Encoding) -> av.VideoFrame:
-    """A frame as the encoder takes it."""
-    fitting_HWC = _even(frame_HWC) if encoding.even else np.ascontiguousarray(frame_HWC)
-    return av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels).reformat(
-        format=encoding.pixels, dst_colorspace="ITU709", dst_color_range="MPEG", dst_color_primaries=_BT709, dst_color_trc=_BT709
-    )
 
 
 def _even(frame_HWC: np.ndarray) -> np.ndarray:
