@@ -83,18 +83,18 @@ def kills(videos: Path, scratch: Path, number: int, more: list[str], pause: tupl
     calm, harried = scratch / "calm", scratch / "harried"
     run(command(videos, calm, "--workers", "2"))
     killed = {"worker": 0, "driver": 0}
-    runs = done = 0
+    runs = done = before = 0
     while sum(killed.values()) < number and done < len(list(videos.iterdir())):
         runs += 1
-        before = num_results(harried)
         process = subprocess.Popen(command(videos, harried, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and sum(killed.values()) < number:
             time.sleep(rng.uniform(*pause))
             victims = workers(process.pid, "ray" in more)
-            # Before a run has done anything, its death would test nothing.
-            what = "driver" if num_results(harried) > before and rng.random() < 0.3 else "worker"
-            if what == "worker" and not victims:
+            what = "driver" if rng.random() < 0.3 else "worker"
+            # While nothing is done between two deaths, they would test the start alone.
+            if num_results(harried) == before or (what == "worker" and not victims):
                 continue
+            before = num_results(harried)
             try:
                 os.kill(process.pid if what == "driver" else rng.choice(victims), signal.SIGKILL)
             except ProcessLookupError:
@@ -167,9 +167,9 @@ def main() -> None:
         scratch = Path(folder)
         videos = draw(scratch / "videos", chosen.videos)
         if chosen.what == "kills":
-            found = kills(videos, scratch, chosen.kills, ["--workers", "2"], (0.5, 6.0))
+            found = kills(videos, scratch, chosen.kills, ["--workers", "2"], (0.2, 3.0))
         elif chosen.what == "kills-ray":
-            found = kills(videos, scratch, chosen.kills, ["--workers", "2", "--backend", "ray"], (4.0, 25.0))
+            found = kills(videos, scratch, chosen.kills, ["--workers", "2", "--backend", "ray"], (0.5, 10.0))
         else:
             found = speed(videos, scratch, chosen.looped) if chosen.what == "speed" else ray(videos, scratch)
     print(json.dumps({"what": chosen.what, "videos": chosen.videos, "cores": os.cpu_count(), **found}, indent=1))

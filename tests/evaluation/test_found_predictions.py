@@ -13,7 +13,9 @@ from saymask.errors import DataError
 from saymask.evaluation.candidates import without_model
 from saymask.evaluation.exam import Exam, open_exam
 from saymask.evaluation.found_predictions import find_predictions
+from saymask.evaluation.predictors import predict_masks
 from saymask.evaluation.run import predict, score, score_rows
+from saymask.records import Prediction
 
 
 @pytest.fixture
@@ -116,10 +118,49 @@ def test_a_label_map_in_colour_is_refused(tmp_path):
 
 def test_a_folder_with_nothing_of_the_exam_says_what_was_expected(reasonvos, tmp_path):
     (tmp_path / "theirs/other").mkdir(parents=True)
-    message = (
-        f"{tmp_path / 'theirs'}: no prediction for any of the 3 expressions of reasonvos test; "
-        "expected e.g. 0a1b/0.json, 0a1b/0/<frame>.png, or label maps 0a1b/<frame>.png"
-    )
     with pytest.raises(DataError) as caught:
         find_predictions(tmp_path / "theirs", reasonvos)
-    assert str(caught.value) == message
+    facts = [
+        f"{tmp_path / 'theirs'}",
+        "3 expressions of reasonvos test",
+        "0a1b/0.json",
+        "0a1b/0/<frame>.png",
+        "0a1b/<frame>.png",
+        "0a1b.xml",
+    ]
+    assert [fact for fact in facts if fact not in str(caught.value)] == []
+
+
+def export(exam: Exam, folder: Path, form: str) -> None:
+    """The true masks of each video as a tool exports them, with the sentences as labels."""
+    by_video: dict[str, list[Prediction]] = {}
+    for index in range(len(exam)):
+        sample = exam.samples[index]
+        by_video.setdefault(sample.video.name, []).append(predict_masks(sample, sample.masks_THW[None]))
+    for name, predictions in by_video.items():
+        whole = Prediction(predictions[0].video, tuple(result for one in predictions for result in one.results))
+        whole.save(folder / name, form)
+
+
+@pytest.mark.parametrize("form", ["cvat", "labelstudio", "labelme", "coco", "ytvis"])
+def test_exports_of_annotation_tools(reasonvos, tmp_path, form):
+    export(reasonvos, tmp_path / "theirs", form)
+    assert j_and_f(reasonvos, tmp_path / "theirs") == PERFECT
+
+
+def test_a_sentence_that_no_object_bears_is_named(reasonvos, tmp_path):
+    export(reasonvos, tmp_path / "theirs", "labelme")
+    text = reasonvos.item(0).expression.text
+    for path in (tmp_path / "theirs" / reasonvos.item(0).video_name / "labelme").iterdir():
+        path.write_text(path.read_text().replace(text, "another"))
+    with pytest.raises(DataError) as error:
+        find_predictions(tmp_path / "theirs", reasonvos)(reasonvos.samples[0])
+    assert text in str(error.value) and "another" in str(error.value)
+
+
+def test_frames_that_an_export_lacks_are_counted(reasonvos, tmp_path):
+    export(reasonvos, tmp_path / "theirs", "labelme")
+    first = reasonvos.samples[0].video
+    (tmp_path / "theirs" / first.name / "labelme" / f"{first.frame_names[-1]}.json").unlink()
+    with pytest.raises(DataError, match=f"1 of {first.num_frames} frames are not in it, such as {first.frame_names[-1]}"):
+        find_predictions(tmp_path / "theirs", reasonvos)(reasonvos.samples[0])

@@ -78,6 +78,10 @@ class MaskSource(Protocol):
         ...
 
 
+_Form = tuple[Path, Callable[[], MaskSource]]
+"""A place with masks, and what reads them."""
+
+
 @dataclass(frozen=True)
 class MaskFinder:
     """Finds the masks of each video.
@@ -85,10 +89,12 @@ class MaskFinder:
     Args:
         root: folder of the data.
         shared: masks by video of the file for several videos; empty if there is none.
+        below: folder in `root` that has a folder or file for each video.
     """
 
     root: Path
     shared: Mapping[str, Outlines]
+    below: str = "masks"
 
     @classmethod
     def of(cls, root: Path, video_names: Collection[str]) -> MaskFinder:
@@ -116,9 +122,28 @@ class MaskFinder:
             raise DataError(f"masks of {video_name} are in {places}; keep one of them, so that it is clear which ones count")
         return found[0][1]() if found else None
 
-    def _forms(self, video_name: str) -> list[tuple[Path, Callable[[], MaskSource]]]:
+    def has_export(self, video_name: str) -> bool:
+        """Whether a tool's files about a video are there, be it in one form or in several; images of masks are none."""
+        return bool(self._exports(video_name))
+
+    def _forms(self, video_name: str) -> list[_Form]:
         """Each place with masks of a video, and what reads them."""
-        folder = self.root / "masks" / video_name
+        exports = self._exports(video_name)
+        folder = self.root / self.below / video_name
+        if any(place == folder / LABEL_MAP for place, _ in exports):
+            return exports  # the images are in its colours
+        maps = [*filter(Path.is_file, [folder.with_name(f"{folder.name}.png")]), *filter(_has_images, [folder, folder / "davis"])]
+        objects = [place for place in (folder, folder / "png") if _has_objects(place)]
+        shared: list[_Form] = []
+        if video_name in self.shared:
+            shared.append((self.root / "masks.json", partial(self.shared.__getitem__, video_name)))
+        of_maps: list[_Form] = [(place, partial(LabelImages.find, place)) for place in maps]
+        of_objects: list[_Form] = [(place, partial(ObjectImages.find, place)) for place in objects]
+        return [*shared, *exports, *of_maps, *of_objects]
+
+    def _exports(self, video_name: str) -> list[_Form]:
+        """Each form in which a tool has written about a video."""
+        folder = self.root / self.below / video_name
         inside = [*sorted(folder.glob("*.json")), *sorted((folder / "labelme").glob("*.json"))]
         labelme = inside if inside and is_labelme(inside[0]) else []
         files = [folder.with_name(f"{folder.name}.json"), *(inside if not labelme else ())]
@@ -127,25 +152,18 @@ class MaskFinder:
         texts = [path for place in places for path in sorted(place.glob("*.txt")) if path.name not in (*YOLO_LISTS, LABEL_MAP)]
         mots = [path for path in [folder.with_name(f"{folder.name}.txt"), *texts] if path.exists() and is_mots(path)]
         yolo = [path for path in texts if path not in mots]
-        maps = [*filter(Path.is_file, [folder.with_name(f"{folder.name}.png")]), *filter(_has_images, [folder, folder / "davis"])]
-        objects = [place for place in (folder, folder / "png") if _has_objects(place)]
-        forms: list[tuple[Path, Callable[[], MaskSource]]] = []
-        if video_name in self.shared:
-            forms.append((self.root / "masks.json", partial(self.shared.__getitem__, video_name)))
-        forms += [(file, partial(_only_video, file)) for file in files if file.exists()]
+        forms: list[_Form] = [(file, partial(_only_video, file)) for file in files if file.exists()]
         forms += [(file, partial(read_cvat, file)) for file in xml if file.exists()]
         forms += [(file, partial(read_mots, file)) for file in mots]
         forms += [(folder, partial(read_labelme, folder, labelme))] if labelme else []
         forms += [(folder, partial(read_yolo, folder, yolo))] if yolo else []
         if (folder / LABEL_MAP).exists() and (folder / CLASSES).is_dir():
-            return [*forms, (folder, partial(ClassColours.find, folder))]
-        forms += [(place, partial(LabelImages.find, place)) for place in maps]
-        forms += [(place, partial(ObjectImages.find, place)) for place in objects]
+            forms.append((folder / LABEL_MAP, partial(ClassColours.find, folder)))
         return forms
 
     def _refuse_others(self, video_name: str) -> None:
         """Raises DataError if there is something that no reader knows, such as the XML or the archive of a drawing tool."""
-        folder = self.root / "masks" / video_name
+        folder = self.root / self.below / video_name
         beside = [path for path in folder.parent.glob(f"{glob.escape(folder.name)}.*") if path.is_file()]
         others = [*beside, *(path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))]
         others = [path for path in others if path.stem not in ("overlay", "sheet")]
