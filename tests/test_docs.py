@@ -31,7 +31,6 @@ PARSED_ONLY = {
     r"saymask bench": "measures in processes of its own",
     r"saymask batch ": "starts processes of its own",
     r"saymask train (videolisa|villa|visa|xmem)_": "trains for half an hour to days",
-    r"saymask train toy_prompter": "trains for half an hour",
     r"saymask segment (https|rtsp|0)\b": "needs a network or a camera",
     r"saymask train finetune .*base=videolisa-3.8b": "needs the released model, 12 GB",
     r"saymask convert (CHATUNIVI|LLAVA|SRC)": "needs published weights",

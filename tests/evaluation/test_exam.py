@@ -7,7 +7,8 @@ from dataset_trees import TREES
 from squares import RED, sample, set_of
 
 from saymask.errors import ConfigError, UnknownName
-from saymask.evaluation.exam import Exam, Shard, open_exam
+from saymask.evaluation.exam import Exam, open_exam
+from saymask.runtime import Shard
 
 
 def test_expressions_are_grouped_by_video_within_the_limit():

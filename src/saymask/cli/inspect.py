@@ -32,7 +32,7 @@ _REINSTALL = "the installation is damaged: run `pip install --force-reinstall sa
 
 
 def list_names() -> None:
-    """Show the models, trackers, datasets, recipes and formats that can be named."""
+    """Show the models, trackers, prompters, datasets, recipes and formats that can be named."""
     tables = {kind: table(kind) for kind in kinds()}
     width = max(len(name) for names in tables.values() for name in names) + 1
     for kind, names in tables.items():

@@ -179,6 +179,7 @@ def _encode(
                 dst_color_range="MPEG",
                 dst_color_primaries=_BT709,
                 dst_color_trc=_BT709,
+                threads=1,  # by several, FFmpeg now and then gives other values at the edges of their parts
             )
             picture.pts, picture.time_base = pts, codec.time_base
             mux(stream.encode(picture))

@@ -9,6 +9,7 @@ from saymask.models.parts.visual_prefix import split_at_video
 from saymask.models.videolisa.options import VideoLisaOptions
 from saymask.records import Video
 from saymask.session import VideoSession
+from saymask.session.asking import AskedVideo
 
 SEG_AND_END = "Sure, [SEG] and [SEG]."
 
@@ -81,7 +82,7 @@ def test_an_answer_without_seg_gives_no_object_and_reads_no_further_frame(segmen
     monkeypatch.setattr(type(segmenter.model), "generate", lambda self, prefix, ids, end, most: [refusal() for _ in ids])
     video = Video.from_frames(np.zeros((6, 32, 32, 3), dtype=np.uint8))
     with VideoSession(video, segmenter) as session:
-        monkeypatch.setattr(session, "_feature_chunks", lambda: pytest.fail("there is nothing to decode"))
+        monkeypatch.setattr(AskedVideo, "feature_chunks", lambda self: pytest.fail("there is nothing to decode"))
         prediction = session.segment(["the red fish", "Where is the apple?"], answer="generate")
     assert [result.masklets for result in prediction.results] == [(), ()]
     assert prediction.masks(0).shape == (0, 32, 32)
