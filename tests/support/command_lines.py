@@ -17,7 +17,7 @@ from unittest import mock
 from typer.main import get_command
 
 from saymask.cli.main import app
-from saymask.lookup import resolve
+from saymask.lookup import resolve, resolve_writer
 from saymask.metrics.protocols import protocol_named
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def _check_saymask(words: list[str], complete: bool) -> None:
     if "recipe" in parsed:
         parsed["recipe"]().override(parsed["overrides"] or [])
     for name in parsed["formats"].split(",") if "formats" in parsed else ():
-        resolve(name, "format")
+        resolve_writer(name)
     if "protocol" in parsed:
         protocol_named(parsed["protocol"])
 
