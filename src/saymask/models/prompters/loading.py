@@ -70,9 +70,10 @@ def load_sam2_prompter(runtime: Runtime, weights: str | Path | None) -> Sam2Prom
 def save_sam(sam: NarrowSam, folder: Path) -> None:
     """Write a SAM as `load_toy_prompter` reads it, in bfloat16; one that is there is replaced when the new one is complete."""
     state = {name: tensor.to(torch.bfloat16) for name, tensor in sam.state_dict().items()}
-    sam.config.dtype = torch.bfloat16
     with replaced_folder(folder) as draft:
         sam.save_pretrained(draft, state_dict=state)
+        sam.config.dtype = torch.bfloat16  # `save_pretrained` notes that of the module
+        sam.config.save_pretrained(draft)
 
 
 def _sam2_folder(weights: str) -> Path:
