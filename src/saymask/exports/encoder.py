@@ -166,13 +166,13 @@ def _encode(
 
         for pts, span, frame_HWC in spans:
             shown_for[pts] = span
-            fitting_HWC = _even(frame_HWC) if encoding.even else np.ascontiguousarray(frame_HWC)
+            fitting_HWC = np.ascontiguousarray(_even(frame_HWC) if encoding.even else frame_HWC)
             if not codec.is_open:
                 stream.height, stream.width = fitting_HWC.shape[:2]
                 codec.sample_aspect_ratio = pixel_aspect
                 if encoding.even and stream.height * stream.width > _LARGE_PIXELS:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
-            picture = av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels)
+            picture = av.VideoFrame.from_numpy_buffer(fitting_HWC, format=encoding.source_pixels)
             picture = picture.reformat(
                 format=encoding.pixels,
                 dst_colorspace="ITU709",
@@ -181,8 +181,9 @@ def _encode(
                 dst_color_trc=_BT709,
             )
             picture.pts, picture.time_base = pts, codec.time_base
+            del frame_HWC, fitting_HWC  # large ones must be gone before the next is made
             mux(stream.encode(picture))
-            del frame_HWC, fitting_HWC, picture  # large ones must be gone before the next is made
+            del picture
         mux(stream.encode())
 
 
