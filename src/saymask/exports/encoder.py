@@ -167,12 +167,15 @@ def _encode(
         for pts, span, frame_HWC in spans:
             shown_for[pts] = span
             fitting_HWC = np.ascontiguousarray(_even(frame_HWC) if encoding.even else frame_HWC)
+            is_large = fitting_HWC.shape[0] * fitting_HWC.shape[1] > _LARGE_PIXELS
             if not codec.is_open:
                 stream.height, stream.width = fitting_HWC.shape[:2]
                 codec.sample_aspect_ratio = pixel_aspect
-                if encoding.even and stream.height * stream.width > _LARGE_PIXELS:
+                if encoding.even and is_large:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
-            picture = av.VideoFrame.from_numpy_buffer(fitting_HWC, format=encoding.source_pixels)
+            # A copy has the alignment that FFmpeg converts exactly; of a large frame there is no room for one.
+            wrap = av.VideoFrame.from_numpy_buffer if is_large else av.VideoFrame.from_ndarray
+            picture = wrap(fitting_HWC, format=encoding.source_pixels)
             picture = picture.reformat(
                 format=encoding.pixels,
                 dst_colorspace="ITU709",
