@@ -20,7 +20,7 @@ from typing import Any
 from safetensors import safe_open
 from seeds import make_seed
 
-_TRAIN = (
+SMALL_TRAINING = (
     *("steps=6", "batch_size=2", "save_every=2", "log_every=1", "workers=0", "validation=null", "data.size=64", "data.crop=32"),
     *("data.min_pixels=10", "model.short_side=64", "model.key_encoder_depths=[1, 1, 1]", "model.key_encoder_width=4"),
     *("model.value_encoder_width=4", "model.value_dim=8", "model.key_dim=8", "model.decoder_width=8", "optim.warmup_steps=2"),
@@ -53,7 +53,7 @@ def make_jobs(work: Path) -> dict[str, Job]:
     video, model = make_seed("mp4", work), make_seed("model", work)
     masks, run, scores = work / "masks", work / "run", work / "scores"
     segment = ["segment", str(video), "the red fish", "the blue key", "-m", str(model), "-o", str(masks), "--format", "png,coco,npz"]
-    train = ["train", "xmem_toy", *_TRAIN, "-o", str(run), "--device", "cpu"]
+    train = ["train", "xmem_toy", *SMALL_TRAINING, "-o", str(run), "--device", "cpu"]
     evaluate = ["eval", "toyworld", "-m", str(model), "--limit", "3", "-o", str(scores), "--device", "cpu"]
     return {
         "segment": Job(segment, segment, (), masks, _all_files, Path.mkdir),

@@ -166,13 +166,16 @@ def _encode(
 
         for pts, span, frame_HWC in spans:
             shown_for[pts] = span
-            fitting_HWC = _even(frame_HWC) if encoding.even else np.ascontiguousarray(frame_HWC)
+            fitting_HWC = np.ascontiguousarray(_even(frame_HWC) if encoding.even else frame_HWC)
+            is_large = fitting_HWC.shape[0] * fitting_HWC.shape[1] > _LARGE_PIXELS
             if not codec.is_open:
                 stream.height, stream.width = fitting_HWC.shape[:2]
                 codec.sample_aspect_ratio = pixel_aspect
-                if encoding.even and stream.height * stream.width > _LARGE_PIXELS:
+                if encoding.even and is_large:
                     codec.options = {**codec.options, **_FEW_FRAMES_HELD}
-            picture = av.VideoFrame.from_ndarray(fitting_HWC, format=encoding.source_pixels)
+            # A copy has the alignment that FFmpeg converts exactly; of a large frame there is no room for one.
+            wrap = av.VideoFrame.from_numpy_buffer if is_large else av.VideoFrame.from_ndarray
+            picture = wrap(fitting_HWC, format=encoding.source_pixels)
             picture = picture.reformat(
                 format=encoding.pixels,
                 dst_colorspace="ITU709",
@@ -182,8 +185,9 @@ def _encode(
                 threads=1,  # by several, FFmpeg now and then gives other values at the edges of their parts
             )
             picture.pts, picture.time_base = pts, codec.time_base
+            del frame_HWC, fitting_HWC  # large ones must be gone before the next is made
             mux(stream.encode(picture))
-            del frame_HWC, fitting_HWC, picture  # large ones must be gone before the next is made
+            del picture
         mux(stream.encode())
 
 
