@@ -107,6 +107,13 @@ def test_what_is_missing_or_does_not_fit_counts_as_0_and_is_named(reasonvos, tmp
     assert reasons["cat-7/1"].startswith(f"{damaged}: the mask is damaged or cut off (")
 
 
+def test_values_that_are_neither_black_nor_white_are_named(reasonvos, tmp_path):
+    write_masks(reasonvos, tmp_path / "theirs", 220)
+    row = score(reasonvos, tmp_path / "theirs", tmp_path / "out")["rows"]["files"]
+    assert (row["expected"], row["found"]) == (3, 0)
+    assert all("values 220" in failure["reason"] and ".png" in failure["reason"] for failure in row["failed"])
+
+
 def test_a_label_map_in_colour_is_refused(tmp_path):
     exam = open_exam("youtube-vos", "train", TREES["youtube-vos"].build(tmp_path))
     write_label_maps(tmp_path / "theirs/0062f687f1", ["00000", "00005"], (1, 2))

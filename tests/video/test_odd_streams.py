@@ -145,3 +145,14 @@ def test_twelve_bits_in_sixteen_are_said(tmp_path: Path) -> None:
     assert "4000" in open_source(tmp_path / "dark.png").remarks[0]
     Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(tmp_path / "bright.png")
     assert open_source(tmp_path / "bright.png").remarks == ()
+
+
+def test_an_animated_avif_is_not_taken_for_its_first_image(tmp_path: Path, clips: SimpleNamespace) -> None:
+    with av.open(str(tmp_path / "animation.avif"), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = (*clips.size, "yuv420p")
+        for number in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(clips.numbered_frame(number), format="rgb24")))
+        container.mux(stream.encode())
+    with pytest.raises(VideoError, match=r"animation\.avif.*animat"):
+        open_source(tmp_path / "animation.avif")
