@@ -51,7 +51,7 @@ def test_two_questions_of_the_exam_go_through_the_real_command(tmp_path, monkeyp
 @pytest.mark.slow
 def test_the_exam_gives_the_figures_of_the_card(tmp_path):
     exam = open_exam("toyworld", "test", limit=200)
-    predict(exam, with_model(load_model("toy", Runtime("cpu"))), tmp_path)
+    predict(exam, with_model(load_model("toy", Runtime("cpu", "bfloat16"))), tmp_path)
     results = score(exam, tmp_path)
     for name, expected in card_rows().items():
         row = results["rows"][name]
