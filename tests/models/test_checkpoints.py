@@ -85,7 +85,7 @@ def test_incomplete_folder(saved, file):
         ),
         ("config.json", b"[]", "config.json: holds a list, expected an object; "),
         ("model.safetensors", None, "model.safetensors: cannot be read as weights ("),
-        ("tokenizer.json", b"{}", "tokenizer.json: cannot be read ("),
+        ("tokenizer.json", b"{}", "tokenizer.json: cannot be read "),
     ],
     ids=["json", "list", "weights", "tokenizer"],
 )

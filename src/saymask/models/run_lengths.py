@@ -5,9 +5,12 @@ lowres_TNhw ─ full size, a part at a time ─ > 0 ─ masks, mean probability 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from saymask.errors import CheckpointError
 from saymask.models.base import MaskLogits
 from saymask.records import Rle
 from saymask.storage.feature_cache import chunks
@@ -36,6 +39,16 @@ def threshold(logits: MaskLogits) -> list[Found]:
 
 
 def encode_masks(masks_NHW: Tensor, scores_N: Tensor) -> Found:
-    """Bool masks -> run lengths, with their scores, in one transfer from the device."""
+    """Bool masks -> run lengths, with their scores, in one transfer from the device.
+
+    Raises:
+        CheckpointError: a score is NaN.
+    """
     masks_NWH = masks_NHW.transpose(1, 2).contiguous().cpu().numpy()
-    return list(zip(Rle.encode_all(masks_NWH), scores_N.tolist(), strict=True))
+    scores = scores_N.tolist()
+    if not all(map(math.isfinite, scores)):
+        raise CheckpointError(
+            "the model's masks are not numbers (NaN), so none would be found: its configuration is damaged, or the dtype is too narrow; "
+            "load it with --dtype float32, or copy it again"
+        )
+    return list(zip(Rle.encode_all(masks_NWH), scores, strict=True))

@@ -42,6 +42,8 @@ _STACKS = ("layers", "depths", "blocks_per_stage", "num_stages")
 """Endings of keys that say how many modules are made, one after the other."""
 _SIZES = ("_size", "_dim", "_width", "_heads", "_layers", "_channels", "_depths")
 """Endings of keys whose numbers cannot be negative."""
+_POSITIVE = ("theta", "_eps")
+"""Endings of keys whose numbers are divided by, or of which a root or a logarithm is taken."""
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
 _SMALL = 2**16
 """A number below may be a size, whatever the number of weights: queries, positions and pixels have none of their own."""
@@ -83,7 +85,8 @@ def require_plausible_sizes(source: Path, values: Mapping[str, Any], shapes: Map
     for key, number in _numbers(values):
         name = key.rstrip("0123456789.")
         limit = len(shapes) if name.endswith(_STACKS) else max(num_weights, _SMALL)
-        if not math.isfinite(number) or (number < 0 and name.endswith(_SIZES)) or (abs(number) > limit and not name.endswith(_FREE)):
+        too_small = (number < 0 and name.endswith(_SIZES)) or (number <= 0 and name.endswith(_POSITIVE))
+        if not math.isfinite(number) or too_small or (abs(number) > limit and not name.endswith(_FREE)):
             raise CheckpointError(
                 f"{source}: {key} is {number:.6g}, but the weights are {num_weights} numbers in {len(shapes)} tensors; {REMEDY}"
             )

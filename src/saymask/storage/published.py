@@ -82,7 +82,7 @@ def load_tokenizer(folder: Path, num_rows: int) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         spare = set(tokenizer.added_tokens_decoder) - set(tokenizer.all_special_ids)  # published folders hold some that nobody uses
         ids = {token: number for token, number in tokenizer.get_vocab().items() if number not in spare}
-        tokenizer("a")  # what is contradictory shows when a text is read
+        tokenizer(["a", "a b"], padding=True)  # what is contradictory shows when texts are read
     for token, number in ids.items():
         if number >= num_rows:
             raise CheckpointError(

@@ -14,8 +14,8 @@ MAX_SHOWN = 20
 
 
 @contextmanager
-def reading_settings(folder: Path) -> Iterator[None]:
-    """While a processor or tokenizer is read from a folder: silence, and one error.
+def reading_settings(place: Path) -> Iterator[None]:
+    """While a processor or tokenizer is read from a folder or file: silence, and one error that names it.
 
     Raises:
         CheckpointError: a file is absent or damaged.
@@ -23,9 +23,11 @@ def reading_settings(folder: Path) -> Iterator[None]:
     with quiet_transformers():
         try:
             yield
-        except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # the tokenizers library raises bare Exception for a damaged file, or panics, which is no Exception
             reason = str(error).strip().partition("\n")[0]
-            raise CheckpointError(f"{folder}: its tokenizer or image settings cannot be read ({reason}); copy the folder again") from None
+            raise CheckpointError(f"{place}: cannot be read as tokenizer or image settings ({reason}); copy the folder again") from None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from saymask.errors import CheckpointError
 from saymask.models.parts.sentencepiece_tokenizer import MODEL_FILE, SentencePieceTokenizer
-from saymask.storage.strict import quiet_transformers
+from saymask.storage.strict import reading_settings
 
 JSON_FILE = "tokenizer.json"
 
@@ -50,8 +50,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         raise CheckpointError(f"{folder}: both {JSON_FILE} and {MODEL_FILE}, which need not agree; keep the one this model was saved with")
     if has_model:
         return SentencePieceTokenizer.from_folder(folder)
-    try:
-        with quiet_transformers():
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
-        raise CheckpointError(f"{folder / JSON_FILE}: cannot be read ({error!r}); copy the model folder again") from None
+    with reading_settings(folder / JSON_FILE):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer("a")  # what is contradictory shows when a text is read
+    return tokenizer
