@@ -14,7 +14,7 @@ def reader(tmp_path_factory):
         yield reader
 
 
-@pytest.mark.huge
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", KINDS)
 def test_changed_inputs(kind, reader, tmp_path):

@@ -124,6 +124,15 @@ def test_an_index_that_promises_60_million_samples(table: str, tmp_path: Path) -
         open_source(tmp_path / "bomb.mp4")
 
 
+def test_an_index_of_boxes_that_are_too_short_or_too_many(tmp_path: Path) -> None:
+    (tmp_path / "short.mp4").write_bytes(box(b"ftyp", b"isom") + box(b"moov", box(b"trak", box(b"stts", bytes(2)))) + b"\xff" * 40)
+    with pytest.raises(VideoError, match=r"short\.mp4"):
+        open_source(tmp_path / "short.mp4")
+    (tmp_path / "many.mp4").write_bytes(box(b"ftyp", b"isom") + 1_100_000 * box(b"free"))
+    with pytest.raises(VideoError, match=r"many\.mp4.*1000000 boxes"):
+        open_source(tmp_path / "many.mp4")
+
+
 def test_a_track_over_the_limit_of_frames_is_refused_by_its_index(tmp_path: Path, clips: SimpleNamespace) -> None:
     clips.make(tmp_path / "clip.mp4")
     with pytest.raises(VideoError, match="more than 19 frames"):

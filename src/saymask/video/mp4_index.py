@@ -17,6 +17,7 @@ from saymask.video.limits import ReadLimits
 _PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"edts")
 _RUNS = (b"stts", b"ctts")  # pairs of a number of samples and a value
 _MAX_DEPTH = 8
+_MAX_BOXES = 1_000_000  # ten for each frame of the longest video
 _MAX_TABLE_BYTES = 64 * 2**20  # of run lengths: 8 million runs
 
 
@@ -27,7 +28,9 @@ def require_modest_index(path: Path, limits: ReadLimits) -> None:
         if file.read(8)[4:] not in (b"ftyp", b"moov", b"moof", b"free", b"skip", b"wide", b"mdat", b"styp"):
             return
         is_video = False
-        for box, start, end in _boxes(file, 0, size, 0):
+        for number, (box, start, end) in enumerate(_boxes(file, 0, size, 0)):
+            if number == _MAX_BOXES:
+                raise VideoError(f"{path}: its index has more than {_MAX_BOXES} boxes; it is damaged: export it again")
             if box == b"trak":
                 is_video = False
             elif box == b"hdlr":
@@ -72,5 +75,5 @@ def _samples(file: BinaryIO, box: bytes, start: int, end: int) -> int:
     count = int.from_bytes(file.read(4), "big")
     if box == b"trun":
         return count
-    runs = file.read(min(8 * count, end - start - 8, _MAX_TABLE_BYTES))
+    runs = file.read(max(0, min(8 * count, end - start - 8, _MAX_TABLE_BYTES)))
     return sum(number for number, _ in struct.iter_unpack(">II", runs[: len(runs) // 8 * 8]))
