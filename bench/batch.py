@@ -1,8 +1,8 @@
-"""Batches under fire and in a hurry: python bench/batch.py kills|speed|ray [--videos N]; prints JSON.
+"""Batches under fire and in a hurry: python bench/batch.py kills|kills-ray|speed|ray [--videos N]; prints JSON.
 
 kills   a batch whose workers and drivers are killed at random moments, until it is done: nothing lost, nothing doubled, the same bytes
 speed   videos per core and hour of a batch, beside a loop of `saymask segment` processes, each of which loads the model
-ray     seconds of one and of two local Ray workers for the same jobs
+ray     seconds of one and of two local Ray workers for the same jobs, beside one and two processes without Ray
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from saymask.cli.demo import write_clip
 from saymask.records import Video
 from saymask.toyworld.dataset import load_toyworld
 
-FRAMES = 6
 QUERIES = ["the red fish", "Which thing is fastest?"]
 
 
-def draw(folder: Path, number: int) -> Path:
-    """Toy videos of a few frames."""
+def draw(folder: Path, number: int, frames: int) -> Path:
+    """Toy videos of so many frames, at most 24."""
     folder.mkdir()
     drawn = load_toyworld(None, "test")
     for index in range(number):
         video = drawn[index].video
-        write_clip(Video.from_frames(video.frames(range(FRAMES)), fps=12, **video.tags), folder / f"video-{index:04d}.mp4")
+        write_clip(Video.from_frames(video.frames(range(frames)), fps=12, **video.tags), folder / f"video-{index:04d}.mp4")
     return folder
 
 
@@ -135,44 +134,41 @@ def speed(videos: Path, scratch: Path, looped: int) -> dict[str, object]:
 
 
 def ray(videos: Path, scratch: Path) -> dict[str, object]:
-    """Seconds of a whole command; the start of Ray and of the model is measured by a batch of one job."""
+    """Seconds of one and of two workers without their start, which a batch of one job measures; beside processes without Ray: the bound."""
     one_job = scratch / "one-video"
     one_job.mkdir()
     first = sorted(videos.iterdir())[0]
     (one_job / first.name).write_bytes(first.read_bytes())
-    seconds = {}
-    for workers_used in (1, 2):
-        more = ["--backend", "ray", "--workers", str(workers_used)]
-        start = run(command(one_job, scratch / f"start-{workers_used}", *more))
-        seconds[workers_used] = (run(command(videos, scratch / f"ray-{workers_used}", *more)), start)
-    (one, start_one), (two, start_two) = seconds[1], seconds[2]
-    return {
-        "seconds_one_worker": round(one, 1),
-        "seconds_two_workers": round(two, 1),
-        "seconds_of_one_job": [round(start_one, 1), round(start_two, 1)],
-        "ratio": round(one / two, 2),
-        "ratio_without_start": round((one - start_one) / (two - start_two), 2),
-    }
+    found: dict[str, object] = {}
+    for backend in ("ray", "local"):
+        seconds = []
+        for number in (1, 2):
+            more = ["--backend", backend, "--workers", str(number)]
+            start = run(command(one_job, scratch / f"start-{backend}-{number}", *more))
+            seconds.append(run(command(videos, scratch / f"{backend}-{number}", *more)) - start)
+        found |= {f"{backend}_seconds": [round(value, 1) for value in seconds], f"{backend}_ratio": round(seconds[0] / seconds[1], 2)}
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("kills", "kills-ray", "speed", "ray"))
     parser.add_argument("--videos", type=int, default=300)
+    parser.add_argument("--frames", type=int, default=6, help="of each video, at most 24")
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--looped", type=int, default=12, help="videos of the loop of processes")
     chosen = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        videos = draw(scratch / "videos", chosen.videos)
+        videos = draw(scratch / "videos", chosen.videos, chosen.frames)
         if chosen.what == "kills":
             found = kills(videos, scratch, chosen.kills, ["--workers", "2"], (0.2, 3.0))
         elif chosen.what == "kills-ray":
             found = kills(videos, scratch, chosen.kills, ["--workers", "2", "--backend", "ray"], (0.5, 10.0))
         else:
             found = speed(videos, scratch, chosen.looped) if chosen.what == "speed" else ray(videos, scratch)
-    print(json.dumps({"what": chosen.what, "videos": chosen.videos, "cores": os.cpu_count(), **found}, indent=1))
+    print(json.dumps({"what": chosen.what, "videos": chosen.videos, "frames": chosen.frames, "cores": os.cpu_count(), **found}, indent=1))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from saymask.toyworld.dataset import load_toyworld
 
 NUM_VIDEOS = 6
 QUERY = "the red fish"
-PATIENCE = 240.0
+PATIENCE = 600.0
 
 pytestmark = pytest.mark.slow
 

@@ -122,7 +122,8 @@ def _run(jobs: Sequence[Job], manifest: Manifest, cluster: Cluster, use_checkpoi
     checkpoint = CheckpointConfig("attempt", file_address(manifest.place, _CHECKPOINT), delete_checkpoint_on_success=False)
     context.checkpoint_config = checkpoint if use_checkpoint else None
     try:
-        todo = ray.data.read_json(file_address(manifest.place, _TODO), lines=True, override_num_blocks=len(jobs))
+        # Without `lines`, which would read by pandas: the checkpoint filters Arrow's tables alone.
+        todo = ray.data.read_json(file_address(manifest.place, _TODO), override_num_blocks=len(jobs))
         outcomes = todo.map_batches(
             JobWorker,
             batch_size=1,
