@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from saymask.errors import ConfigError
@@ -18,7 +19,7 @@ def to_sample(prediction: Prediction) -> Any:
         ConfigError: FiftyOne is not installed.
     """
     try:
-        import fiftyone  # pyright: ignore[reportMissingImports]
+        fiftyone: Any = import_module("fiftyone")  # a plain import looks to the type checker like one of this file
     except ImportError:
         raise ConfigError("to_fiftyone needs FiftyOne; pip install 'saymask[fiftyone]'") from None
     sample = fiftyone.Sample(filepath=prediction.video.source)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, ObjectAnswer, VideoView
-from saymask.models.parts.chat import unknown_words
+from saymask.models.network_segmenter import NetworkSegmenter
 from saymask.models.parts.reasoning import Generated
 from saymask.models.parts.visual_prefix import VisualPrefix, split_at_video
 from saymask.models.videolisa import FAMILY
@@ -27,27 +25,10 @@ MAX_ANSWER_TOKENS = 128
 """Where an answer that does not end is cut off."""
 
 
-class VideoLisaSegmenter:
+class VideoLisaSegmenter(NetworkSegmenter[VideoLisaModel, VideoLisaProcessor]):
     """A loaded VideoLISA model, in inference mode."""
 
     family = FAMILY
-
-    def __init__(self, model: VideoLisaModel, processor: VideoLisaProcessor, name: str, weights_files: Sequence[Path] = ()):
-        self.model = model.eval()
-        self.processor = processor
-        self.name = name
-        self.weights_files = tuple(weights_files)
-        self.config = model.config
-
-    @torch.inference_mode()
-    def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
-        pixels_TChw = self.processor.tower_pixels(frames_THWC, self.model.device)
-        return self.model.visual(pixels_TChw.to(self.model.dtype))
-
-    @torch.inference_mode()
-    def encode_image(self, frames_THWC: np.ndarray) -> Tensor:
-        pixels_TChw, _ = self.processor.mask_pixels(frames_THWC, self.model.device)
-        return self.model.mask_head.encode(pixels_TChw.to(self.model.dtype))
 
     @torch.inference_mode()
     def reason(self, view: VideoView, queries: Sequence[str], options: VideoLisaOptions) -> list[Answer]:
@@ -126,14 +107,6 @@ class VideoLisaSegmenter:
         prompts_TNKC = torch.stack([torch.stack([_prompt_on(obj, i) for obj in objects]) for i in frame_idx])
         lowres_TNhw = self.model.mask_head.decode(features_TChw, prompts_TNKC)
         return MaskLogits(lowres_TNhw, self.processor.geometry(video.height, video.width))
-
-    def notice(self, video: Video) -> str | None:
-        if not self.config.domain_tag or video.tags.get("comment") == self.config.domain_tag:
-            return None
-        return f"model {self.name!r} was trained on drawn scenes; for natural video use -m videolisa-3.8b"
-
-    def unknown_words(self, query: str) -> list[str]:
-        return unknown_words(query, self.config.lexicon)
 
 
 def _prompt_on(obj: ObjectAnswer, frame_idx: int) -> Tensor:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,8 +12,9 @@ from torch.nn import functional
 from transformers import Cache
 
 from saymask.errors import ConfigError
-from saymask.models.base import Answer, MaskLogits, ObjectAnswer, VideoView
+from saymask.models.base import Answer, MaskLogits, ObjectAnswer, Segmenter, VideoView
 from saymask.models.checkpoints import bundled_folder, load_folder
+from saymask.models.network_segmenter import NetworkSegmenter
 from saymask.models.parts.chat import IGNORE_LABEL
 from saymask.models.parts.visual_prefix import VisualPrefix, split_at_video
 from saymask.models.villa import FAMILY
@@ -36,9 +35,9 @@ SILENT = -32.0
 """Mask logit on a key frame on which the object is not to be seen."""
 
 
-def load_villa_toy(runtime: Runtime) -> VillaSegmenter:
+def load_villa_toy(runtime: Runtime) -> Segmenter:
     """The model in this package, trained by this repository on drawn scenes."""
-    return load_folder(bundled_folder("villa-toy"), runtime, name="villa-toy")  # pyright: ignore[reportReturnType]
+    return load_folder(bundled_folder("villa-toy"), runtime, name="villa-toy")
 
 
 @dataclass(frozen=True)
@@ -53,27 +52,10 @@ class ReadChat:
     segment_1K: Tensor
 
 
-class VillaSegmenter:
+class VillaSegmenter(NetworkSegmenter[VillaModel, VillaProcessor]):
     """A loaded ViLLa model, in inference mode."""
 
     family = FAMILY
-
-    def __init__(self, model: VillaModel, processor: VillaProcessor, name: str, weights_files: Sequence[Path] = ()):
-        self.model = model.eval()
-        self.processor = processor
-        self.name = name
-        self.weights_files = tuple(weights_files)
-        self.config = model.config
-
-    @torch.inference_mode()
-    def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
-        pixels_TChw = self.processor.tower_pixels(frames_THWC, self.model.device)
-        return self.model.visual(pixels_TChw.to(self.model.dtype))
-
-    @torch.inference_mode()
-    def encode_image(self, frames_THWC: np.ndarray) -> Tensor:
-        pixels_TChw, _ = self.processor.mask_pixels(frames_THWC, self.model.device)
-        return self.model.mask_head.encode(pixels_TChw.to(self.model.dtype))
 
     @torch.inference_mode()
     def reason(self, view: VideoView, queries: Sequence[str], options: VillaOptions) -> list[Answer]:
@@ -216,16 +198,6 @@ class VillaSegmenter:
                 lowres[t, n] = torch.full_like(lowres[t, n], SILENT)
         lowres_TNhw = torch.stack([torch.stack([lowres[t, n] for n in range(len(objects))]) for t in range(len(frame_idx))])
         return MaskLogits(lowres_TNhw, self.processor.geometry(video.height, video.width))
-
-    def notice(self, video: Video) -> str | None:
-        if not self.config.domain_tag or video.tags.get("comment") == self.config.domain_tag:
-            return None
-        return f"model {self.name!r} was trained on drawn scenes; on natural video its masks mean nothing"
-
-    def unknown_words(self, query: str) -> list[str]:
-        lexicon = {word.lower() for word in self.config.lexicon}
-        words = re.findall(r"[\w'-]+", query.lower())
-        return [word for word in dict.fromkeys(words) if lexicon and word not in lexicon]
 
 
 def _prompt_on(obj: ObjectAnswer, frame_idx: int) -> Tensor:

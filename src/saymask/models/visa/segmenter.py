@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ import torch
 from torch import Tensor
 
 from saymask.errors import ConfigError
-from saymask.models.base import Answer, ObjectAnswer, VideoView
-from saymask.models.parts.chat import unknown_words
+from saymask.models.base import Answer, ObjectAnswer, Segmenter, VideoView
+from saymask.models.checkpoints import bundled_folder, load_folder
+from saymask.models.network_segmenter import NetworkSegmenter
 from saymask.models.parts.visual_prefix import VisualPrefix
 from saymask.models.visa import FAMILY
 from saymask.models.visa.context import context_frames, spread
@@ -23,11 +23,16 @@ from saymask.models.visa.options import VisaOptions
 from saymask.models.visa.processor import VisaProcessor
 from saymask.models.visa.prompts import check_query
 from saymask.models.visa.scorers import FrameChoice, choose_target
-from saymask.records import Video
+from saymask.runtime import Runtime
 
 MAX_ANSWER_TOKENS = 64
 MAX_VOTE_TOKENS = 32
 """Where an answer that does not end is cut off."""
+
+
+def load_visa_toy(runtime: Runtime) -> Segmenter:
+    """VISA with toy numbers, trained by this repository on drawn scenes."""
+    return load_folder(bundled_folder("visa-toy"), runtime, name="visa-toy")
 
 
 @dataclass(frozen=True)
@@ -53,29 +58,10 @@ class Attempt:
         return self.num_seg > 0 and not self.mask_HW.any()
 
 
-class VisaSegmenter:
+class VisaSegmenter(NetworkSegmenter[VisaModel, VisaProcessor]):
     """A loaded VISA model, in inference mode."""
 
     family = FAMILY
-
-    def __init__(self, model: VisaModel, processor: VisaProcessor, name: str, weights_files: Sequence[Path] = ()):
-        self.model = model.eval()
-        self.processor = processor
-        self.name = name
-        self.weights_files = tuple(weights_files)
-        self.config = model.config
-
-    @torch.inference_mode()
-    def encode_image(self, frames_THWC: np.ndarray) -> Tensor:
-        """uint8 frames -> features_TChw of the mask encoder."""
-        pixels_TChw, _ = self.processor.mask_pixels(frames_THWC, self.model.device)
-        return self.model.mask_head.encode(pixels_TChw.to(self.model.dtype))
-
-    @torch.inference_mode()
-    def encode_vision(self, frames_THWC: np.ndarray) -> Tensor:
-        """uint8 frames -> tokens_TVE of the language model."""
-        pixels_TChw = self.processor.tower_pixels(frames_THWC, self.model.device)
-        return self.model.visual(pixels_TChw.to(self.model.dtype))
 
     @torch.inference_mode()
     def reason(self, view: VideoView, queries: Sequence[str], options: VisaOptions) -> list[Answer]:
@@ -162,14 +148,6 @@ class VisaSegmenter:
             return self.model.read_opening(opening_P.to(visual_KVE.device), visual_KVE)
 
         return view.recall(("visual prefix", *opening_P.tolist(), *frame_idx), read)
-
-    def notice(self, video: Video) -> str | None:
-        if not self.config.domain_tag or video.tags.get("comment") == self.config.domain_tag:
-            return None
-        return f"model {self.name!r} was trained on drawn scenes; its masks of natural video mean nothing"
-
-    def unknown_words(self, query: str) -> list[str]:
-        return unknown_words(query, self.config.lexicon)
 
 
 def _remarks(choice: FrameChoice, attempts: Sequence[Attempt], final: Attempt) -> list[str]:
