@@ -58,7 +58,8 @@ def decoded(path: Path, decoder: str | None = None) -> Decoded:
         packets = container.demux(stream)
         frames = [frame for packet in packets for frame in (codec.decode(packet) if codec else packet.decode())]
         times = [float(frame.pts * stream.time_base) for frame in frames]
-        pixels = np.stack([frame.to_ndarray(format="rgba") for frame in frames])
+        # By several threads, FFmpeg now and then gives other values at the edges of their parts.
+        pixels = np.stack([frame.reformat(format="rgba", threads=1).to_ndarray() for frame in frames])
         tags = stream.codec_context
         return Decoded(pixels, times, stream.sample_aspect_ratio, (tags.colorspace, tags.color_primaries, tags.color_trc))
 

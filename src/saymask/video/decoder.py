@@ -406,7 +406,7 @@ def as_rgb(frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
     """uint8 frame_HWC, not turned; what does not say its colour matrix has the one that players assume."""
     if frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb and frame.height >= 720:
         frame.colorspace = _BT709
-    return reformatter.reformat(frame, format="rgb24").to_ndarray()
+    return reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()  # several now and then differ at the edges of their parts
 
 
 def side_matrix(frame: VideoFrame) -> bytes | None:
