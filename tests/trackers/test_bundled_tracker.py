@@ -40,6 +40,7 @@ def test_it_says_so_when_a_video_is_not_drawn(tracker):
     assert "drawn scenes" in tracker.notice(replace(sample.video, tags={}))
 
 
+@pytest.mark.slow
 def test_it_follows_a_moving_thing_that_hold_loses(tracker):
     sample = load_toyworld(None, "test")[2]  # the first one that asks about a motion
     assert sample.expression.tags["family"] == "motion"
@@ -53,6 +54,7 @@ def test_it_follows_a_moving_thing_that_hold_loses(tracker):
     assert j["xmem"] >= j["hold"] + 0.3
 
 
+@pytest.mark.slow
 def test_two_things_that_cross_keep_their_ids(tracker):
     """Two fish of different colours swim through each other along one line; the one in front hides the other for a while."""
     scene = load_toyworld(None, "test").scene(0)  # for its background

@@ -35,7 +35,9 @@ class Collected:
         results = []
         for query, answer in self._live.answers.items():
             keys = [key for key in self._found if key[0] == query]
-            notes: dict[str, Any] = {"model": self._live.segmenter.name, "causal": True, "ask_every": self._live.ask_every, **answer.notes}
+            notes: dict[str, Any] = {"model": self._live.segmenter.name, "causal": True, **answer.notes}
+            if not self._live.follows:
+                notes["ask_every"] = self._live.ask_every
             if self._live.tracker:
                 notes["tracker"] = self._live.tracker.name
             masklets = tuple(self._masklet(key, video) for key in keys)

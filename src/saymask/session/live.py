@@ -4,7 +4,8 @@ push ─ carry every object to the frame ─┬─ a query is due ─ ask about 
          tracker step, or mask decoder  └────────────────────────────────────────────────────────────────────────────┴─ FrameResult
 
 A query is asked on the first frame after it was added and again every few seconds. In between a tracker carries its objects or, without
-one, the mask decoder with the prompts of the last answer. Nothing that is held grows with the number of frames.
+one, the mask decoder with the prompts of the last answer. A model that answers frame after frame by itself (`FollowingSegmenter`) is
+followed instead, unless a tracker was named. Nothing that is held grows with the number of frames.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from torch import Tensor
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, Segmenter
+from saymask.models.parts.own_tracks import FollowingSegmenter
 from saymask.models.prompters.base import Prompter
 from saymask.models.run_lengths import encode_masks, threshold
 from saymask.records import FrameResult, Rle, check_queries
 from saymask.runtime import Runtime
 from saymask.session.asking import AskedVideo
+from saymask.session.following import Following
 from saymask.session.guard import SingleUse
 from saymask.session.live_query import DRAWN, LiveObject, LiveQuery
 from saymask.session.overlap import same_objects
@@ -83,6 +86,7 @@ class LiveSession:
         self._tracker_features = self.tracker.features(self.past, 0) if self.tracker else None
         self._image_features: tuple[int, Tensor] | None = None
         self._queries: dict[str, LiveQuery] = {}
+        self._followed: dict[str, Following] = {}
         self.guard = SingleUse(name)
 
     def __enter__(self) -> Self:
@@ -95,6 +99,7 @@ class LiveSession:
         """A closed session takes no frame any more."""
         self.guard.close()
         self._queries.clear()
+        self._followed.clear()
 
     # -- frames ---------------------------------------------------------------------------------------------------------------------
 
@@ -113,9 +118,12 @@ class LiveSession:
             self.past.add(self._checked_time(time), self._checked_frame(frame_HWC))
             for query in self._queries.values():
                 self._carry(query)
-            due = [query for query in self._queries.values() if query.is_due(self.past.time, self.ask_every)]
-            for options in {id(query.options): query.options for query in due}.values():
-                self._ask([query for query in due if query.options is options])
+            if self.follows:
+                self._follow()
+            else:
+                due = [query for query in self._queries.values() if query.is_due(self.past.time, self.ask_every)]
+                for options in {id(query.options): query.options for query in due}.values():
+                    self._ask([query for query in due if query.options is options])
             return self.latest()
 
     def latest(self) -> FrameResult:
@@ -124,6 +132,11 @@ class LiveSession:
         scores_N = np.array([obj.score for _, obj in shown], dtype=np.float32)
         ids = tuple(obj.obj_id for _, obj in shown)
         return FrameResult(self.past.frame_idx, tuple(query for query, _ in shown), ids, tuple(obj.rle for _, obj in shown), scores_N)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the model answers frame after frame by itself, instead of being asked every few seconds."""
+        return self.tracker is None and isinstance(self.segmenter, FollowingSegmenter)
 
     @property
     def objects(self) -> dict[tuple[str, int], LiveObject]:
@@ -149,7 +162,7 @@ class LiveSession:
         """The same for several, which are asked together."""
         with self.guard.hold():
             check_queries(queries)
-            self.segmenter.family.load("options").parse(options, f"options of {self.segmenter.name}")
+            self._parsed(options)
             for query in queries:
                 if query in self._queries:
                     raise ConfigError(f"query {query!r} is asked already; drop_query it first")
@@ -164,6 +177,7 @@ class LiveSession:
         with self.guard.hold():
             self._query(query)
             del self._queries[query]
+            self._followed.pop(query, None)
 
     def drop_object(self, query: str, obj_id: int) -> None:
         """Follow an object no longer; the next answer may find it again under a new id.
@@ -246,6 +260,14 @@ class LiveSession:
             for obj_id, (rle, score) in zip(query.run.obj_ids, encode_masks(found.masks_NHW, found.scores_N), strict=True):
                 query.objects[obj_id].show(rle, score)
 
+    def _follow(self) -> None:
+        """One step of the model along the stream for each query."""
+        for text, query in self._queries.items():
+            if text not in self._followed:
+                assert isinstance(self.segmenter, FollowingSegmenter)
+                self._followed[text] = Following(self.segmenter, self.past, query, self._parsed(query.options or {}))
+            self._followed[text].step()
+
     def _ask(self, queries: Sequence[LiveQuery]) -> None:
         """Ask the model about the frames so far; its objects on the latest frame are those that lie where the old ones lie."""
         video = self.past.video()
@@ -287,6 +309,10 @@ class LiveSession:
         self._require_frame()
         mask_HW = None if obj_id is None else self._object(self._query(query), obj_id).mask
         return self.past.frame_idx, self.past.frames([self.past.frame_idx])[0], mask_HW
+
+    def _parsed(self, options: Mapping[str, Any]) -> Any:
+        """As an instance of the family's `Options`."""
+        return self.segmenter.family.load("options").parse(options, f"options of {self.segmenter.name}")
 
     # -- checks -----------------------------------------------------------------------------------------------------------------------
 

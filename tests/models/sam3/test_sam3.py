@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from saymask.models.sam3.phrases import noun_phrases
 from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
+from saymask.session.live import LiveSession
 from saymask.trackers.loading import load_tracker
 from saymask.video.transforms import stretched
 
@@ -166,6 +168,44 @@ def test_followed_frame_by_frame_no_later_frame_is_read_and_none_is_kept(sam3_fo
         segmenter.follow(source, "which one wins?", Sam3Options())
 
 
+def test_a_live_session_shows_what_the_walk_sees_from_the_frame_on_which_it_was_asked(sam3_folder):
+    video = noise(8)
+    frames_THWC = video.frames(range(8))
+    segmenter = load_model(f"sam3:{sam3_folder}", CPU)
+    expected = streamed(segmenter, Video.from_frames(frames_THWC[2:], fps=4), "the red dog; a ball")
+    with LiveSession((37, 53), 4, segmenter) as live:
+        live.push(frames_THWC[0])
+        live.push(frames_THWC[1])
+        live.add_query("the red dog; a ball")
+        ids: dict[int, int] = {}
+        for frame_HWC, seen in zip(frames_THWC[2:], expected, strict=True):
+            result = live.push(frame_HWC)
+            shown = {obj_id: (rle, score) for obj_id, rle, score in zip(result.obj_ids, result.rles, result.scores_N.tolist(), strict=True)}
+            for sighting in seen:
+                rle, score = shown.pop(ids.setdefault(sighting.obj_id, len(ids) + 1))
+                assert np.array_equal(rle.decode(), sighting.mask_HW.numpy()) and score == pytest.approx(sighting.score)
+            assert all(rle.area == 0 and score == 0 for rle, score in shown.values()), "what is not seen is nowhere"
+        counts = Counter(obj.answer.phrase for obj in live.objects.values())
+        assert len(ids) == sum(counts.values()) > 1
+        assert live.answers["the red dog; a ball"].text == ", ".join(f"{phrase}: {count}" for phrase, count in counts.items())
+        live.drop_object("the red dog; a ball", 1)
+        assert 1 not in live.push(frames_THWC[7]).obj_ids
+
+
+def test_a_file_read_causally_equals_the_walk_and_is_asked_once(sam3_folder):
+    video = noise(8)
+    segmenter = load_model(f"sam3:{sam3_folder}", CPU)
+    expected = streamed(segmenter, video, "ball")
+    with VideoSession(video, segmenter) as session:
+        (result,) = session.segment("ball", causal=True).results
+        (sure,) = session.segment("ball", causal=True, min_presence=1.0).results
+    assert "ask_every" not in result.notes and sure.masklets == ()
+    for t, seen in enumerate(expected):
+        areas = [masklet.rle_T[t].area for masklet in result.masklets if masklet.rle_T[t].area]
+        assert areas == [int(sighting.mask_HW.sum()) for sighting in seen]
+    assert any(expected)
+
+
 def test_another_tracker_starts_where_an_object_is_largest_and_refine_corrects_it(sam3_folder, sam2_folder):
     video = noise(8)
     segmenter, tracker = load_model(f"sam3:{sam3_folder}", CPU), load_tracker("sam2", CPU, sam2_folder)
@@ -187,6 +227,7 @@ def test_another_tracker_starts_where_an_object_is_largest_and_refine_corrects_i
     assert result.notes["tracker"] == "sam2" and result.notes["reference_frames"] == [start]
 
 
+@pytest.mark.slow
 def test_what_is_held_does_not_grow_with_the_video(sam3_folder):
     """At the end of each step: tracked frames within the memory's reach, heavy outputs of the nearest conditioning frames."""
     segmenter = load_model(f"sam3:{sam3_folder}", CPU)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from saymask.models.grounded import FAMILY
 from saymask.models.grounded.detection import Detector, split_phrases
 from saymask.models.grounded.options import GroundedOptions
 from saymask.models.grounded.tracks import TrackSearch
-from saymask.models.parts.own_tracks import BoxTracker
+from saymask.models.parts.own_tracks import BoxTracker, phrases_and_counts
 from saymask.records import Video
 
 
@@ -48,14 +47,13 @@ class GroundedSegmenter:
             )
             for track in tracks
         )
-        counts = Counter(obj.phrase for obj in objects)
         notes = {
             "detector": self.detector.name,
             "segmenter": self.tracker.name,
             "checked_frames": sorted(search.checked),
             "scores": [round(track.score, 4) for track in tracks],
         }
-        return Answer(", ".join(f"{phrase}: {count}" for phrase, count in counts.items()) or "not in this video", objects, notes)
+        return Answer(phrases_and_counts([obj.phrase for obj in objects]), objects, notes)
 
     def notice(self, video: Video) -> str | None:
         return None

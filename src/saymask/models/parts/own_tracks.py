@@ -6,9 +6,10 @@ frame after frame, none known before it is stepped to ─ ForwardWalk.step ─ w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -54,12 +55,34 @@ class Sighting:
 
 
 class ForwardWalk(Protocol):
-    """One query, answered frame after frame: nothing that a step gives depends on a later frame. A segmenter that can do so gives it as
-    `follow(source, query, options)`."""
+    """One query, answered frame after frame: nothing that a step gives depends on a later frame."""
 
     def step(self, frame_idx: int) -> list[Sighting]:
         """What is seen on the next frame, which the source must have now; from 0 on, none left out."""
         ...
+
+
+@runtime_checkable
+class FollowingSegmenter(Protocol):
+    """What a segmenter has beside `Segmenter` that can answer so."""
+
+    def follow(self, source: FrameSource, query: str, options: Any) -> ForwardWalk:
+        """Begin to answer a query.
+
+        Args:
+            source: whose frames are stepped to; its first is frame 0.
+            query: what to find.
+            options: an instance of the family's `Options`.
+
+        Raises:
+            ConfigError: a query that cannot be asked.
+        """
+        ...
+
+
+def phrases_and_counts(phrases: Sequence[str]) -> str:
+    """The text of an answer that has found objects with these phrases."""
+    return ", ".join(f"{phrase}: {count}" for phrase, count in Counter(phrases).items()) or "not in this video"
 
 
 class BoxTracker(Protocol):

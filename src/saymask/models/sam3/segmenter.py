@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saymask.models.base import Answer, ObjectAnswer, VideoView
-from saymask.models.parts.own_tracks import FrameSource, Sighting, TrackFrame
+from saymask.models.parts.own_tracks import FrameSource, Sighting, TrackFrame, phrases_and_counts
 from saymask.models.run_lengths import encode_masks
 from saymask.models.sam3 import FAMILY
 from saymask.models.sam3.options import Sam3Options
@@ -45,8 +45,7 @@ class Sam3Segmenter:
         tracks, words, scores = self._track(video, phrases)
         kept = sorted(tracks, key=lambda obj_id: -scores[obj_id])[: options.max_objects]
         objects = tuple(_object(video, tracks[obj_id], words[obj_id], scores[obj_id]) for obj_id in sorted(kept))
-        counts = {phrase: sum(obj.phrase == phrase for obj in objects) for phrase in phrases}
-        text = ", ".join(f"{phrase}: {count}" for phrase, count in counts.items() if count) or "not in this video"
+        text = phrases_and_counts(sorted((obj.phrase for obj in objects), key=phrases.index))
         return Answer(text, objects, {"phrases": list(phrases), "scores": [round(scores[obj_id], 4) for obj_id in sorted(kept)]})
 
     @torch.inference_mode()
@@ -79,11 +78,7 @@ class Sam3Segmenter:
             session.prompt_attention_masks[prompt_id] = text["attention_mask"].to(self.model.device)
 
     def follow(self, source: FrameSource, query: str, options: Sam3Options) -> Sam3Walk:
-        """Answer a query frame after frame; see `ForwardWalk`.
-
-        Raises:
-            ConfigError: a question, or nothing that could be a phrase.
-        """
+        """See `FollowingSegmenter`; a question, or nothing that could be a phrase, is refused."""
         return Sam3Walk(self, source, noun_phrases(query), options)
 
     def notice(self, video: Video) -> str | None:
