@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -43,6 +43,20 @@ class ChosenFrames:
 
     def __call__(self, frame_idx: Sequence[int]) -> np.ndarray:
         return self.read([self.chosen[index] for index in frame_idx])
+
+
+class FrameSource(Protocol):
+    """What a tracker or a walk along a video reads frames of: a `Video`, or a live stream, which has its latest frame only."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
+        """uint8 frames_THWC."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from saymask.errors import ConfigError, SaymaskError
 from saymask.models.family import Family
 from saymask.records import Rle
 from saymask.runtime import Runtime
+from saymask.trackers.loading import load_tracker
 from saymask.video.reader import open_source
 
 
@@ -51,7 +52,7 @@ def test_agreement_counts_masks_that_are_empty_in_both_only_as_pixels():
 def test_the_median_counts_and_the_warm_up_does_not(source, monkeypatch):
     seen = []
 
-    def pretend(video, segmenter, queries, stopwatch):
+    def pretend(video, segmenter, tracker, queries, stopwatch):
         seen.append((video.num_frames, queries))
         stopwatch.seconds["masks"] = [100.0, 4.0, 1.0, 2.0][len(seen) - 1]
         stopwatch.seconds["image_encoder"] = 0.5
@@ -72,7 +73,7 @@ def test_the_median_counts_and_the_warm_up_does_not(source, monkeypatch):
 def test_naive_encodes_every_frame_for_every_query(source, monkeypatch):
     """The encoder's operations per second follow from how many frames it was given."""
 
-    def pretend(video, segmenter, queries, stopwatch):
+    def pretend(video, segmenter, tracker, queries, stopwatch):
         stopwatch.seconds["image_encoder"] = 1.0
         return [rles([[1]])]
 
@@ -99,7 +100,7 @@ def test_both_variants_in_one_report(source, monkeypatch):
             stages = row[variant]["stages"]
             assert tuple(stages) == STAGES
             assert sum(stages.values()) == pytest.approx(row[variant]["seconds"])
-            assert all(stages[stage] > 0 for stage in STAGES)
+            assert all(stages[stage] > 0 for stage in STAGES if stage != "tracker") and stages["tracker"] == 0
         assert row["speedup"] == row["naive"]["seconds"] / row["ours"]["seconds"]
         assert row["agree"]["differing_pixels"] < 1e-3
     lines = format_table(results).splitlines()
@@ -107,7 +108,24 @@ def test_both_variants_in_one_report(source, monkeypatch):
     assert [line.split(":")[0] for line in lines[5:]] == ["queries 1", "queries 2"]
 
 
-def test_a_table_in_full():
+def test_a_family_that_tracks_is_measured_with_its_tracker_in_both(source):
+    run = Run(source, "visa-toy", Runtime("cpu", "float32"))
+    for variant in speed.VARIANTS:
+        measured = measure(speed.replace(run, variant=variant))
+        assert measured.report["stages"]["tracker"] > 0 and measured.masks is None
+
+
+def test_naive_tracks_from_the_middle_frame_in_both_directions(source):
+    """`hold` keeps what it is given: every frame shows the middle one's mask; without one there is nothing to track."""
+    masks_THW = np.zeros((11, 32, 48), bool)
+    masks_THW[5, 3:9, 4:20] = masks_THW[0, 0] = True
+    video, tracker = open_source(source), load_tracker("hold")
+    assert (speed._tracked(video, tracker, masks_THW) == masks_THW[5]).all()
+    masks_THW[5] = False
+    assert not speed._tracked(video, tracker, masks_THW).any()
+
+
+def test_a_table_shows_the_stages_that_took_time():
     def report(seconds: float) -> dict:
         stages = dict.fromkeys(STAGES, 0.0) | {"masks": seconds}
         return {"seconds": seconds, "stages": stages, "frames_per_second": 8 / seconds, "peak_rss_mb": 512.4, "peak_vram_mb": None}
@@ -123,11 +141,11 @@ def test_a_table_in_full():
         {"queries": 1, "ours": report(2.0), "naive": report(2.0), "speedup": 1.0, "agree": {"masks": 0, "lowest_query_iou": None}},
     ]
     assert format_table({"rows": rows}).splitlines() == [
-        "queries         seconds  read  vision tower  language model  image encoder  mask decoder  masks  other  frames/s  RSS MB  VRAM MB",
-        "     16   ours     2.00  0.00          0.00            0.00           0.00          0.00   2.00   0.00       4.0     512        -",
-        "     16  naive    16.00  0.00          0.00            0.00           0.00          0.00  16.00   0.00       0.5     512        -",
-        "      1   ours     2.00  0.00          0.00            0.00           0.00          0.00   2.00   0.00       4.0     512        -",
-        "      1  naive     2.00  0.00          0.00            0.00           0.00          0.00   2.00   0.00       4.0     512        -",
+        "queries         seconds  masks  frames/s  RSS MB  VRAM MB",
+        "     16   ours     2.00   2.00       4.0     512        -",
+        "     16  naive    16.00  16.00       0.5     512        -",
+        "      1   ours     2.00   2.00       4.0     512        -",
+        "      1  naive     2.00   2.00       4.0     512        -",
         "queries 16: 8.0 times as fast as naive; 3 masks, lowest IoU of a query 0.9951",
         "queries 1: 1.0 times as fast as naive; all masks are empty",
     ]

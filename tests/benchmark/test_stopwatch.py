@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from saymask.benchmark import stopwatch as module
-from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter
+from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter, TimedTracker
 from saymask.records import Video
 
 
@@ -116,5 +116,30 @@ def test_every_call_is_passed_on_and_timed(clock):
         "image_encoder": 4.0,
         "mask_decoder": 5.0,
         "masks": 7.0,
+        "tracker": 0.0,
         "other": 11.0,
     }
+
+
+class Tracker:
+    """Two frames, three seconds each."""
+
+    name = "steps"
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def propagate(self, video, reference_masks, features=None):
+        for frame_idx in range(2):
+            self.clock.now += 3.0
+            yield frame_idx
+
+
+def test_a_trackers_steps_are_timed_and_what_is_done_between_them_is_not(clock):
+    stopwatch = Stopwatch(torch.device("cpu"))
+    timed = TimedTracker(Tracker(clock), stopwatch)
+    assert timed.name == "steps"
+    for _ in timed.propagate(None, {}):
+        clock.now += 10.0
+    stopwatch.stop()
+    assert (stopwatch.seconds["tracker"], stopwatch.seconds["other"]) == (6.0, 20.0)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter
+from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter, TimedTracker
 from saymask.errors import ConfigError, SaymaskError
 from saymask.evaluation.provenance import circumstances
 from saymask.models.base import Segmenter
@@ -32,6 +32,8 @@ from saymask.records import Rle, Video
 from saymask.runtime import Runtime, dtype_name
 from saymask.session import VideoSession
 from saymask.session.view import CHUNK_FRAMES
+from saymask.trackers.base import Tracker
+from saymask.trackers.loading import load_tracker
 from saymask.video.reader import open_source
 
 COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "pink", "white")
@@ -120,18 +122,20 @@ def measure(run: Run) -> Measured:
         family = segmenter.family.name
         raise ConfigError(f"model {run.model!r}: there is no published script of family {family!r} to measure it against")
     device, dtype = segmenter.model.device, segmenter.model.dtype
+    default = segmenter.family.default_tracker
+    tracker = load_tracker(default, run.runtime) if default else None
     answer, queries = VARIANTS[run.variant], QUERIES[: run.num_queries]
     loaded_mb = _peak_rss_mb()
     video = open_source(run.source)
     warm_up = Video.from_frames(video.frames(range(min(CHUNK_FRAMES, video.num_frames))))
-    answer(warm_up, segmenter, queries, Stopwatch(device))
+    answer(warm_up, segmenter, tracker, queries, Stopwatch(device))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     stopwatches: list[Stopwatch] = []
     masks: RleMasks = []
     for _ in range(run.repeat):
         stopwatches.append(Stopwatch(device))
-        masks = answer(video, segmenter, queries, stopwatches[-1])
+        masks = answer(video, segmenter, tracker, queries, stopwatches[-1])
     peaks = {
         "loaded_rss_mb": loaded_mb,
         "peak_rss_mb": _peak_rss_mb(),
@@ -148,24 +152,40 @@ def measure(run: Run) -> Measured:
         "image_encoder": _image_encoder(segmenter, stopwatch, video, encoded),
         **peaks,
     }
-    return Measured(report, _environment(device, dtype), None if segmenter.family.default_tracker else masks)
+    return Measured(report, _environment(device, dtype), None if tracker else masks)
 
 
-def _ours(video: Video, segmenter: Any, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
+def _ours(video: Video, segmenter: Any, tracker: Tracker | None, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
     timed = TimedSegmenter(segmenter, stopwatch)
-    with VideoSession(stopwatch.watch(video), cast(Segmenter, timed)) as session:
+    timed_tracker = cast(Tracker, TimedTracker(tracker, stopwatch)) if tracker else None
+    with VideoSession(stopwatch.watch(video), cast(Segmenter, timed), timed_tracker) as session:
         prediction = session.segment(queries, progress=timed.chunk_done, answer="forced")
     stopwatch.stop()
     return [result.masklets[0].rle_T for result in prediction.results]
 
 
-def _naive(video: Video, segmenter: Any, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
-    masks = segmenter.family.load("naive")(stopwatch.watch(video), segmenter, queries, stopwatch.stage)
+def _naive(video: Video, segmenter: Any, tracker: Tracker | None, queries: Sequence[str], stopwatch: Stopwatch) -> RleMasks:
+    watched = stopwatch.watch(video)
+    masks = segmenter.family.load("naive")(watched, segmenter, queries, stopwatch.stage)
+    if tracker:
+        with stopwatch.stage("tracker"):
+            masks = [_tracked(watched, tracker, masks_THW) for masks_THW in masks]
     stopwatch.stop()
     return [tuple(map(Rle.encode, masks_THW)) for masks_THW in masks]
 
 
-Answer = Callable[[Video, Any, Sequence[str], Stopwatch], RleMasks]
+def _tracked(video: Video, tracker: Tracker, masks_THW: np.ndarray) -> np.ndarray:
+    """Masks tracked from that of the middle frame, as published scripts do it: for each query from scratch."""
+    middle = video.num_frames // 2
+    if not masks_THW[middle].any():
+        return np.zeros_like(masks_THW)
+    tracked_THW = np.empty_like(masks_THW)
+    for found in tracker.propagate(video, {middle: torch.from_numpy(masks_THW[middle : middle + 1])}):
+        tracked_THW[found.frame_idx] = found.masks_NHW[0].cpu().numpy()
+    return tracked_THW
+
+
+Answer = Callable[[Video, Any, Tracker | None, Sequence[str], Stopwatch], RleMasks]
 VARIANTS: dict[str, Answer] = {"ours": _ours, "naive": _naive}
 
 
@@ -253,18 +273,20 @@ def _environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 def _same_masks(agree: Mapping[str, Any] | None) -> str:
     """What the comparison of masks found, in words."""
     if agree is None:
-        return "masks not compared: ours are tracked from one frame, the script makes them on every frame"
+        return "masks not compared: both are tracked, from frames that are chosen differently"
     return f"{agree['masks']} masks, lowest IoU of a query {agree['lowest_query_iou']:.4f}" if agree["masks"] else "all masks are empty"
 
 
 def format_table(results: Mapping[str, Any]) -> str:
-    """Seconds per stage as text: a line per number of queries and variant; below, how the variants compare."""
-    lines = [["queries", "", "seconds", *(stage.replace("_", " ") for stage in STAGES), "frames/s", "RSS MB", "VRAM MB"]]
+    """Seconds per stage that took any, as text: a line per number of queries and variant; below, how the variants compare."""
+    reports = [row[variant] for row in results["rows"] for variant in VARIANTS if variant in row]
+    stages = [stage for stage in STAGES if any(report["stages"][stage] for report in reports)]
+    lines = [["queries", "", "seconds", *(stage.replace("_", " ") for stage in stages), "frames/s", "RSS MB", "VRAM MB"]]
     ratios = []
     for row in results["rows"]:
         for variant in (variant for variant in VARIANTS if variant in row):
             report = row[variant]
-            seconds = [f"{value:.2f}" for value in (report["seconds"], *(report["stages"][stage] for stage in STAGES))]
+            seconds = [f"{value:.2f}" for value in (report["seconds"], *(report["stages"][stage] for stage in stages))]
             memory = ["-" if peak is None else f"{peak:.0f}" for peak in (report["peak_rss_mb"], report["peak_vram_mb"])]
             lines.append([str(row["queries"]), variant, *seconds, f"{report['frames_per_second']:.1f}", *memory])
         if "speedup" in row:

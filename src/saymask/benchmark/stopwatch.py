@@ -7,7 +7,7 @@ meantime are counted apart: that time is hidden behind the stages. On an acceler
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
@@ -19,9 +19,10 @@ from torch import Tensor
 
 from saymask.models.base import Answer, MaskLogits, PromptDecoder, Segmenter, VideoView
 from saymask.records import Video
+from saymask.trackers.base import FrameMasks, Tracker
 
-STAGES = ("read", "vision_tower", "language_model", "image_encoder", "mask_decoder", "masks", "other")
-"""Decoding frames; tower and projector; prompts of the queries; SAM's two halves; full size, threshold and run lengths; the rest.
+STAGES = ("read", "vision_tower", "language_model", "image_encoder", "mask_decoder", "masks", "tracker", "other")
+"""Decoding frames; tower and projector; prompts of the queries; SAM's two halves; full size, threshold and run lengths; tracking; the rest.
 Encoders include their preprocessing."""
 
 
@@ -112,6 +113,26 @@ class TimedSegmenter:
     def chunk_done(self, done: int, total: int) -> None:
         """The session's `progress`: what a chunk of frames needed is done."""
         self._stopwatch.switch("other")
+
+
+class TimedTracker:
+    """Passes everything on to a tracker and tells a stopwatch."""
+
+    def __init__(self, tracker: Tracker, stopwatch: Stopwatch):
+        self._tracker = tracker
+        self._stopwatch = stopwatch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tracker, name)
+
+    def propagate(self, video: Video, reference_masks: Mapping[int, Tensor], features: Any = None) -> Iterator[FrameMasks]:
+        walk = self._tracker.propagate(video, reference_masks, features)
+        while True:
+            with self._stopwatch.stage("tracker"):
+                masks = next(walk, None)
+            if masks is None:
+                return
+            yield masks
 
 
 class _TimedView:

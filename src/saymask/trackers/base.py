@@ -8,17 +8,16 @@ Trackers know videos and masks, nothing of queries or models: they meet the fami
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from saymask.errors import ConfigError
-from saymask.records import Video
+from saymask.records import FrameSource, Video
 
 PRESENT_ABOVE = 0.5
 """Where a reference mask exceeds this, the object is."""
@@ -34,20 +33,6 @@ class FrameMasks:
     frame_idx: int
     masks_NHW: Tensor
     scores_N: Tensor
-
-
-class FrameSource(Protocol):
-    """Where a tracker reads frames: a `Video`, or a live stream, which has its latest frame only."""
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def width(self) -> int: ...
-
-    def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
-        """uint8 frames_THWC."""
-        ...
 
 
 class TrackerRun(Protocol):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from saymask.errors import ConfigError
-from saymask.records import Video
+from saymask.records import FrameSource, Video
 from saymask.runtime import Runtime
-from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, FrameSource, check_references, exclusive_masks
+from saymask.trackers.base import PRESENT_ABOVE, FrameMasks, check_references, exclusive_masks
 
 
 class HoldRun:

@@ -11,28 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 from torch import Tensor
 
 from saymask.models.run_lengths import encode_masks
-from saymask.records import Rle, Video
+from saymask.records import FrameSource, Rle, Video
 
 TrackFrame = tuple[Rle, float]
 """An object's mask on one frame, and its score (0 ... 1)."""
-
-
-class FrameSource(Protocol):
-    """Where a walk reads frames: a `Video`, or a live stream, which has its latest frame only."""
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def width(self) -> int: ...
-
-    def frames(self, frame_idx: Sequence[int]) -> np.ndarray:
-        """uint8 frames_THWC."""
-        ...
 
 
 @dataclass(frozen=True)

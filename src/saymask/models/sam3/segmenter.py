@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from saymask.models.base import Answer, ObjectAnswer, VideoView
-from saymask.models.parts.own_tracks import FrameSource, Sighting, TrackFrame, phrases_and_counts
+from saymask.models.parts.own_tracks import Sighting, TrackFrame, phrases_and_counts
 from saymask.models.run_lengths import encode_masks
 from saymask.models.sam3 import FAMILY
 from saymask.models.sam3.options import Sam3Options
 from saymask.models.sam3.phrases import noun_phrases
 from saymask.models.sam3.session import LiveSession, PrunedSession, VideoFileSession
-from saymask.records import Rle, Video
+from saymask.records import FrameSource, Rle, Video
 
 
 class Sam3Segmenter:

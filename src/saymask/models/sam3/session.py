@@ -14,8 +14,7 @@ from torch import Tensor
 from transformers import Sam3VideoModel
 from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
 
-from saymask.models.parts.own_tracks import FrameSource
-from saymask.records import Video
+from saymask.records import FrameSource, Video
 from saymask.video.transforms import stretched
 
 MEAN = STD = (0.5, 0.5, 0.5)

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import EdgeTamVideoModel, Sam2VideoModel
 
-from saymask.trackers.base import MAX_REFERENCES, FrameMasks, FrameSource, exclusive_masks
+from saymask.records import FrameSource
+from saymask.trackers.base import MAX_REFERENCES, FrameMasks, exclusive_masks
 from saymask.trackers.sam2.session import FrameFeatures, StreamedSession
 
 

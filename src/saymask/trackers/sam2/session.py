@@ -17,8 +17,9 @@ from transformers import EdgeTamVideoModel, Sam2VideoModel
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache, Sam2VideoInferenceSession
 
+from saymask.records import FrameSource
 from saymask.storage.feature_cache import ByteBudget, FeatureCache
-from saymask.trackers.base import PRESENT_ABOVE, FrameSource
+from saymask.trackers.base import PRESENT_ABOVE
 from saymask.video.transforms import stretched
 
 READ_TOGETHER = 8

@@ -13,12 +13,12 @@ from torch import Tensor
 from transformers import Sam2VideoModel
 
 from saymask.errors import CheckpointError
-from saymask.records import Video
+from saymask.records import FrameSource, Video
 from saymask.runtime import Runtime
 from saymask.storage.hub import HUB, HUB_ID, HubRepo, fetch
 from saymask.storage.published import load_published
 from saymask.storage.weight_files import read_json, weight_files
-from saymask.trackers.base import FrameMasks, FrameSource, check_references
+from saymask.trackers.base import FrameMasks, check_references
 from saymask.trackers.sam2.edgetam import EdgeTam
 from saymask.trackers.sam2.run import Sam2Run, full_size, scored
 from saymask.trackers.sam2.session import FrameFeatures, StreamedSession

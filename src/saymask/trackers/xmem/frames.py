@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
+from saymask.records import FrameSource
 from saymask.storage.feature_cache import ByteBudget, FeatureCache
-from saymask.trackers.base import FrameSource
 from saymask.trackers.xmem.network import STRIDE, FrameKey, XMemNetwork
 from saymask.video.transforms import shortest_side
 

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from saymask.errors import CheckpointError
-from saymask.records import Video
+from saymask.records import FrameSource, Video
 from saymask.runtime import Runtime
-from saymask.trackers.base import MAX_REFERENCES, PRESENT_ABOVE, FrameMasks, FrameSource, check_references
+from saymask.trackers.base import MAX_REFERENCES, PRESENT_ABOVE, FrameMasks, check_references
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.frames import EncodedFrames
 from saymask.trackers.xmem.memory import LongTermRules, Memory
