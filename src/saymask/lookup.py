@@ -171,7 +171,8 @@ def resolve(name: str, kind: str) -> Any:
     """
     names = table(kind)
     if name not in names:
-        raise UnknownName(f"unknown {kind} {name!r}; {suggest(name, names)}")
+        own = f"your own data are the dataset 'folder', and this is its root: folder {name}"
+        raise UnknownName(f"unknown {kind} {name!r}; {own if kind == 'dataset' and Path(name).is_dir() else suggest(name, names)}")
     return _attribute(names[name])
 
 

@@ -89,6 +89,7 @@ def test_without_a_root_it_looks_where_the_environment_says(tmp_path, monkeypatc
     "arguments, message",
     [
         (["mevi"], "unknown dataset 'mevi'; did you mean 'mevis'?"),
+        (["."], "unknown dataset '.'; your own data are the dataset 'folder', and this is its root: folder ."),
         (["mevis"], "nothing says where mevis lies; give its folder on the command line, in SAYMASK_MEVIS"),
         (["mevis", "no/such/folder"], "no/such/folder: no such folder"),
         (["mevis", ".", "--split", "test"], "mevis has no split 'test'; use one of: train, valid_u, valid"),
