@@ -24,7 +24,7 @@ LAYERS = [
 ]
 LAYER = {area: number for number, areas in enumerate(LAYERS) for area in areas}
 
-SIBLINGS_ALLOWED = {("training", "evaluation"), ("reports", "evaluation"), ("benchmark", "evaluation")}
+SIBLINGS_ALLOWED = {("training", "evaluation"), ("reports", "evaluation"), ("benchmark", "evaluation"), ("cli", "web")}
 """Importer, imported; the modules of the lowest layer know each other as well."""
 
 

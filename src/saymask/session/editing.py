@@ -57,12 +57,19 @@ class Editor:
         session: of the video; it is asked, and its tracker carries corrections.
         prompter: what turns clicks and boxes into masks; only those need one.
         prediction: what to go on from, such as one that was saved; about the same video.
+        given: with it, the masks that the user had given, by query, id and frame.
 
     Raises:
         ConfigError: a prediction about a video of another size or length.
     """
 
-    def __init__(self, session: VideoSession, prompter: Prompter | None = None, prediction: Prediction | None = None):
+    def __init__(
+        self,
+        session: VideoSession,
+        prompter: Prompter | None = None,
+        prediction: Prediction | None = None,
+        given: Mapping[tuple[str, int, int], Rle] | None = None,
+    ):
         self.session = session
         self.video = session.video
         self._pointing = Pointing(prompter)
@@ -70,7 +77,7 @@ class Editor:
         self._undo: list[_State] = []
         self._last_id: dict[str, int] = {}
         if prediction is not None:
-            self._take(prediction)
+            self._take(prediction, given or {})
 
     # -- what there is ----------------------------------------------------------------------------------------------------------------
 
@@ -301,8 +308,8 @@ class Editor:
         self._last_id[query] = self._last_id.get(query, 0) + 1
         return self._last_id[query]
 
-    def _take(self, prediction: Prediction) -> None:
-        """Go on from a prediction."""
+    def _take(self, prediction: Prediction, given: Mapping[tuple[str, int, int], Rle]) -> None:
+        """Go on from a prediction and the masks that were given."""
         other, video = prediction.video, self.video
         if (other.height, other.width, other.num_frames) != (video.height, video.width, video.num_frames):
             raise ConfigError(
@@ -311,6 +318,9 @@ class Editor:
             )
         asked = {result.query: result for result in prediction.results if result.query != DRAWN}
         objects = {key: obj for result in prediction.results for key, obj in self._of(result).items()}
+        for (query, obj_id, frame_idx), rle in given.items():
+            obj = objects[query, obj_id]
+            objects[query, obj_id] = replace(obj, references={**obj.references, frame_idx: torch.from_numpy(rle.decode())})
         self._state = _State(objects, asked)
 
     # -- checks -----------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,173 @@
+"""What a client must not be able to do: each attempt is refused by a status below 500, and nothing lies where it should not."""
+
+import struct
+import zlib
+from contextlib import suppress
+
+import httpx2
+import pytest
+from served import begin, client_of
+
+from saymask.errors import ConfigError
+from saymask.video.limits import ReadLimits
+from saymask.web.settings import Settings
+
+TOKEN = "0123456789abcdef-token"
+TRAVERSALS = [
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..\\..\\x",
+    "a/../../b",
+    "%2e%2e%2fetc",
+    "....//etc",
+    "~/.ssh/id_rsa",
+    "x\x00y",
+    "\u202emp4.x",
+]
+
+
+def png_bomb(side: int) -> bytes:
+    """A PNG of some hundred bytes that claims side x side pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def files_before(tmp_path):
+    (tmp_path / "secret.mp4").write_bytes(b"secret")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", TRAVERSALS)
+def test_a_name_is_never_a_path(client, clip, name, tmp_path):
+    video = client.post("/v1/videos", params={"name": name}, content=clip).json()
+    assert not {"/", "\\", "\x00", "\u202e"} & set(video["name"])
+    written = {path.name for path in (tmp_path / "server").rglob("*") if path.is_file()}
+    assert {file for file in written if not file.startswith("saymask.sqlite")} == {video["id"]}
+    for path in (f"/v1/videos/{name}/file", f"/v1/sessions/{name}", f"/v1/sessions/{name}/export/json", f"/v1/jobs/{name}/events"):
+        try:
+            response = client.get(path)
+        except httpx2.InvalidURL:
+            continue
+        assert 400 <= response.status_code < 500, path
+    session_id = client.post("/v1/sessions", json={"video_id": video["id"]}).json()["id"]
+    with suppress(httpx2.InvalidURL):
+        assert client.get(f"/v1/sessions/{session_id}/export/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("path", [*TRAVERSALS, "link.mp4", "", ".", "folder"])
+def test_only_files_under_the_root_are_opened(path, clip, tmp_path, engine):
+    (tmp_path / "root" / "folder").mkdir(parents=True)
+    (tmp_path / "root" / "good.mp4").write_bytes(clip)
+    (tmp_path / "outside.mp4").write_bytes(clip)
+    (tmp_path / "root" / "link.mp4").symlink_to(tmp_path / "outside.mp4")
+    with client_of(tmp_path / "server", engine, root=tmp_path / "root") as client:
+        assert client.post("/v1/videos/by-path", json={"path": "good.mp4"}).status_code == 201
+        assert client.post("/v1/videos/by-path", json={"path": path}).status_code in (404, 422)
+        assert client.post("/v1/videos/by-path", json={"path": "../outside.mp4"}).status_code == 404
+    with client_of(tmp_path / "rootless", engine) as client:
+        assert client.post("/v1/videos/by-path", json={"path": "good.mp4"}).status_code == 403
+
+
+FFCONCAT = b"ffconcat version 1.0\nfile '/etc/passwd'\nfile 'http://169.254.169.254/latest'\n"
+PLAYLIST = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXTINF:1,\nhttp://127.0.0.1:22/\n"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no video", FFCONCAT, PLAYLIST, SVG, b"PK\x03\x04" + bytes(100), bytes(2000), png_bomb(60_000)],
+    ids=["empty", "text", "ffconcat", "playlist", "svg", "zip", "zeros", "bomb"],
+)
+def test_what_is_no_video_is_refused_and_not_kept(client, content, tmp_path):
+    response = client.post("/v1/videos", content=content)
+    assert response.status_code == 422 and response.json()["code"] == "unreadable_video"
+    assert str(tmp_path) not in response.text
+    assert list((tmp_path / "server" / "videos").iterdir()) == []
+
+
+def test_uploads_and_bodies_have_a_limit(clip, tmp_path, engine):
+    with client_of(tmp_path, engine, max_upload_bytes=len(clip) - 1, max_body_bytes=1000) as client:
+        assert client.post("/v1/videos", content=clip).status_code == 413
+        assert client.post("/v1/videos", content=iter([clip[:1000], clip[1000:]])).status_code == 413, "without a length"
+        assert client.post("/v1/videos", headers={"content-length": "x" * 3}, content=b"").status_code == 413
+        assert client.post("/v1/sessions", content=b"x" * 1001).status_code == 413
+        assert client.post("/v1/sessions", content=iter([b"x" * 600] * 2)).status_code == 413
+        assert list((tmp_path / "videos").iterdir()) == []
+    with client_of(tmp_path / "short", engine, limits=ReadLimits(max_frames=5)) as client:
+        assert client.post("/v1/videos", content=clip).status_code == 422
+    with client_of(tmp_path / "small", engine, limits=ReadLimits(max_pixels=100)) as client:
+        assert client.post("/v1/videos", content=clip).status_code == 422
+
+
+def test_videos_and_sessions_have_a_limit_and_idle_ones_make_room(clip, tmp_path, engine):
+    with client_of(tmp_path / "few", engine, max_videos=1, max_sessions=2) as client:
+        _, video = begin(client, clip)
+        assert client.post("/v1/videos", content=clip).json()["code"] == "too_many_videos"
+        answers = [client.post("/v1/sessions", json={"video_id": video["id"]}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 429, 429]
+    with client_of(tmp_path / "idle", engine, max_videos=1, idle_seconds=-1.0) as client:
+        first_id, _ = begin(client, clip)
+        second_id, _ = begin(client, clip)
+        assert client.get(f"/v1/sessions/{first_id}").status_code == 404
+        assert client.get(f"/v1/sessions/{second_id}").status_code == 200
+
+
+@pytest.mark.parametrize("shown", [None, "", "Bearer", "Bearer wrong-token", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"])
+def test_without_the_token_nothing_is_answered(tmp_path, engine, shown):
+    headers = {} if shown is None else {"authorization": shown}
+    with client_of(tmp_path, engine, host="0.0.0.0", token=TOKEN) as client:
+        assert client.get("/health").status_code == 200
+        for method, path in (("GET", "/v1/models"), ("POST", "/v1/videos"), ("GET", "/openapi.json"), ("DELETE", "/v1/sessions/x")):
+            response = client.request(method, path, headers=headers)
+            assert (response.status_code, response.json()["code"]) == (401, "no_token")
+        assert client.get("/v1/models", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
+def test_nobody_else_is_let_in_without_a_token(tmp_path, host):
+    with pytest.raises(ConfigError, match="SAYMASK_TOKEN"):
+        Settings(tmp_path, host)
+
+
+def test_a_token_must_be_hard_to_guess(tmp_path):
+    with pytest.raises(ConfigError, match="6 characters"):
+        Settings(tmp_path, token="secret")
+
+
+@pytest.mark.parametrize("headers", [{"host": "evil.example"}, {"origin": "https://evil.example"}, {"origin": "null"}, {"host": ""}])
+def test_pages_of_others_cannot_use_it(client, headers):
+    response = client.post("/v1/sessions", json={"video_id": "x"}, headers=headers)
+    assert response.status_code == 403
+    assert not [name for name in client.get("/health").headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("clicks", {"frame_idx": 99, "x": 1, "y": 1}),
+        ("clicks", {"frame_idx": 0, "x": 1e9, "y": 1}),
+        ("clicks", {"frame_idx": 0, "x": "nan", "y": 1}),
+        ("clicks", {"frame_idx": 0, "x": 1, "y": 1, "obj_id": 10**30}),
+        ("clicks", {"frame_idx": 10**30, "x": 1, "y": 1}),
+        ("boxes", {"frame_idx": 0, "box": [1, 2, 3]}),
+        ("boxes", {"frame_idx": 0, "box": [9, 9, 1, 1]}),
+        ("masks", {"frame_idx": 0, "rle": {"size": [65000, 65000], "counts": [65000 * 65000]}}),
+        ("masks", {"frame_idx": 0, "rle": {"size": [128, 128], "counts": [2**40]}}),
+        ("masks", {"frame_idx": 0, "rle": {"size": [128, 128], "counts": "\u00e9"}}),
+        ("queries", {"query": ""}),
+        ("queries", {"query": "x" * 10_000}),
+        ("queries", {"query": "the fish", "template": "raw"}),
+        ("propagate", {"frame_idx": -1}),
+        ("propagate", {"frame_idx": 0, "direction": "sideways"}),
+        ("drop", {"query": "nothing"}),
+    ],
+)
+def test_values_out_of_range_are_refused(client, clip, verb, body):
+    session_id, _ = begin(client, clip)
+    response = client.post(f"/v1/sessions/{session_id}/{verb}", json=body)
+    assert 400 <= response.status_code < 500 and set(response.json()) == {"code", "message", "hint"}

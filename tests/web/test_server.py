@@ -1,0 +1,161 @@
+"""The server's answers equal the library's; what it promised survives it."""
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from served import SAID, begin, client_of, events_of
+
+from saymask.api import load_prompter, load_tracker
+from saymask.models.checkpoints import load_model
+from saymask.records import Prediction, Rle
+from saymask.runtime import Runtime
+from saymask.session import Editor, VideoSession
+from saymask.video.coco_rle import read_rle
+from saymask.video.masks import rle_to_coco
+from saymask.video.reader import open_source
+
+CPU = Runtime("cpu", "float32")
+
+
+def masks(results, query=SAID, obj_id=1) -> np.ndarray:
+    """bool masks_THW of an object, from the JSON of a session."""
+    (found,) = (obj for result in results if result["query"] == query for obj in result["objects"] if obj["obj_id"] == obj_id)
+    size = (128, 128)
+    return np.stack([read_rle({"size": list(size), "counts": counts}).decode() for counts in found["rle_T"]])
+
+
+def ask(client, session_id, query=SAID):
+    response = client.post(f"/v1/sessions/{session_id}/queries", json={"query": query})
+    assert response.status_code == 202, response.text
+    return events_of(client, response.json()["job_id"])
+
+
+@pytest.fixture(scope="module")
+def direct(clip, tmp_path_factory):
+    """What the library does without a server: ask, click, carry."""
+    path = tmp_path_factory.mktemp("direct") / "clip.mp4"
+    path.write_bytes(clip)
+    with VideoSession(open_source(path), load_model("toy", CPU), load_tracker("xmem++", dtype="float32")) as session:
+        editor = Editor(session, load_prompter("toy-prompter", dtype="float32"))
+        editor.add_query(SAID)
+        stages = [editor.prediction()]
+        editor.add_click(2, 60, 60, True, SAID, 1)
+        stages.append(editor.prediction())
+        list(editor.propagate(2, "both"))
+        stages.append(editor.prediction())
+    return [np.stack([stage.masks(i)[0] for i in range(stage.video.num_frames)]) for stage in stages]
+
+
+def test_from_upload_to_export_the_masks_are_the_librarys(client, clip, direct, tmp_path):
+    session_id, video = begin(client, clip)
+    assert (video["name"], video["width"], video["height"], video["num_frames"]) == ("clip.mp4", 128, 128, 6)
+    assert video["timestamps"] == pytest.approx([i / 12 for i in range(6)], abs=1e-4)
+    *frames, (kind, end) = ask(client, session_id)
+    assert (kind, end) == ("end", {"state": "done", "problem": None})
+    streamed = {event["frame_idx"]: read_rle(event["objects"][0]["rle"]).decode() for _, event in frames}
+    assert np.array_equal(np.stack([streamed[i] for i in range(6)]), direct[0])
+    clicked = client.post(f"/v1/sessions/{session_id}/clicks", json={"frame_idx": 2, "x": 60, "y": 60, "query": SAID, "obj_id": 1}).json()
+    assert clicked["obj_id"] == 1 and np.array_equal(read_rle(clicked["objects"][0]["rle"]).decode(), direct[1][2])
+    job_id = client.post(f"/v1/sessions/{session_id}/propagate", json={"frame_idx": 2}).json()["job_id"]
+    assert [event.get("frame_idx") for _, event in events_of(client, job_id)] == [3, 4, 5, 1, 0, None]
+    assert np.array_equal(masks(client.get(f"/v1/sessions/{session_id}").json()["results"]), direct[2])
+    exported = client.get(f"/v1/sessions/{session_id}/export/json")
+    (tmp_path / "prediction.json").write_bytes(exported.content)
+    assert str(tmp_path) not in exported.text, "where the server keeps its videos"
+    loaded = Prediction.load(tmp_path / "prediction.json")
+    assert np.array_equal(np.stack([loaded.masks(i)[0] for i in range(6)]), direct[2])
+    folder = client.get(f"/v1/sessions/{session_id}/export/png")
+    assert len(zipfile.ZipFile(BytesIO(folder.content)).namelist()) >= 6
+
+
+def test_masks_boxes_undo_and_dropping(client, clip):
+    session_id, _ = begin(client, clip)
+    mask_HW = np.zeros((128, 128), bool)
+    mask_HW[10:20, 30:50] = True
+    given = client.post(f"/v1/sessions/{session_id}/masks", json={"frame_idx": 1, "rle": rle_to_coco(Rle.encode(mask_HW))}).json()
+    assert given["objects"][0]["box"] == [30, 10, 50, 20]
+    boxed = client.post(f"/v1/sessions/{session_id}/boxes", json={"frame_idx": 1, "box": [40, 40, 90, 90]}).json()
+    assert [obj["obj_id"] for obj in boxed["objects"]] == [1, 2]
+    drawn = given["objects"][0]["query"]
+    assert client.post(f"/v1/sessions/{session_id}/drop", json={"query": drawn, "obj_id": 1}).status_code == 200
+    of = lambda: [obj["obj_id"] for result in client.get(f"/v1/sessions/{session_id}").json()["results"] for obj in result["objects"]]  # noqa: E731
+    assert of() == [2]
+    assert [client.post(f"/v1/sessions/{session_id}/undo").json()["undone"] for _ in range(4)] == [True, True, True, False]
+    assert of() == []
+
+
+def test_a_session_goes_on_in_a_new_process_with_what_was_given(clip, tmp_path, engine, direct):
+    with client_of(tmp_path, engine) as client:
+        session_id, _ = begin(client, clip)
+        ask(client, session_id)
+        client.post(f"/v1/sessions/{session_id}/clicks", json={"frame_idx": 2, "x": 60, "y": 60, "query": SAID, "obj_id": 1})
+    with client_of(tmp_path) as client:
+        assert np.array_equal(masks(client.get(f"/v1/sessions/{session_id}").json()["results"]), direct[1])
+        job_id = client.post(f"/v1/sessions/{session_id}/propagate", json={"frame_idx": 2}).json()["job_id"]
+        assert events_of(client, job_id)[-1][1]["state"] == "done"
+        assert np.array_equal(masks(client.get(f"/v1/sessions/{session_id}").json()["results"]), direct[2])
+
+
+def test_a_session_that_is_dropped_takes_its_video_along(client, clip, tmp_path):
+    session_id, video = begin(client, clip)
+    other_id = client.post("/v1/sessions", json={"video_id": video["id"]}).json()["id"]
+    stored = tmp_path / "server" / "videos" / video["id"]
+    client.delete(f"/v1/sessions/{session_id}")
+    assert client.get(f"/v1/sessions/{session_id}").status_code == 404 and stored.exists()
+    client.delete(f"/v1/sessions/{other_id}")
+    assert not stored.exists()
+
+
+def test_a_cancelled_job_leaves_nothing_and_a_failed_one_says_why(client, clip):
+    session_id, _ = begin(client, clip)
+    ask(client, session_id)
+    (_, end) = ask(client, session_id)[-1]
+    assert end["state"] == "failed" and end["problem"]["code"] == "cannot_be_done" and SAID in end["problem"]["message"]
+    job_ids = [client.post(f"/v1/sessions/{session_id}/queries", json={"query": q}).json()["job_id"] for q in ("the cup", "the bird")]
+    client.post(f"/v1/sessions/{session_id}/cancel")
+    states = [events_of(client, job_id)[-1][1]["state"] for job_id in job_ids]
+    assert states[1] == "cancelled" and client.get(f"/v1/jobs/{job_ids[1]}").json() == {"state": "cancelled"}
+    assert "the bird" not in [result["query"] for result in client.get(f"/v1/sessions/{session_id}").json()["results"]]
+
+
+def test_more_than_may_wait_are_told_to_come_again(clip, tmp_path, engine):
+    with client_of(tmp_path, engine, max_waiting=1) as client:
+        session_id, _ = begin(client, clip)
+        answers = [client.post(f"/v1/sessions/{session_id}/queries", json={"query": f"the fish {i}"}) for i in range(8)]
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert refused and all(answer.headers["retry-after"] == "2" and answer.json()["code"] == "busy" for answer in refused)
+        for answer in answers:
+            if answer.status_code == 202:
+                assert events_of(client, answer.json()["job_id"])[-1][1]["state"] == "done"
+
+
+def test_the_schema_lists_what_there_is(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == {
+        ("GET", "/health"),
+        ("GET", "/v1/models"),
+        ("POST", "/v1/videos"),
+        ("POST", "/v1/videos/by-path"),
+        ("GET", "/v1/videos/{video_id}/file"),
+        ("POST", "/v1/sessions"),
+        ("GET", "/v1/sessions/{session_id}"),
+        ("DELETE", "/v1/sessions/{session_id}"),
+        *(
+            ("POST", f"/v1/sessions/{{session_id}}/{verb}")
+            for verb in ("queries", "propagate", "cancel", "clicks", "boxes", "masks", "drop", "undo")
+        ),
+        ("GET", "/v1/sessions/{session_id}/export/{format_name}"),
+        ("GET", "/v1/jobs/{job_id}"),
+        ("GET", "/v1/jobs/{job_id}/events"),
+    }
+
+
+def test_the_page_asks_nobody_else(client):
+    for path in ("/", "/page.js", "/page.css"):
+        response = client.get(path)
+        assert response.status_code == 200 and "default-src 'self'" in response.headers["content-security-policy"]
+        assert "http:" not in response.text and "https:" not in response.text
+    assert Path(__file__).parents[2].joinpath("src/saymask/web/page/index.html").read_text() == client.get("/").text
