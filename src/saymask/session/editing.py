@@ -23,6 +23,7 @@ from saymask.session.call import FrameMasklets
 from saymask.session.live_query import DRAWN
 from saymask.session.pointing import Pointing, require_mask
 from saymask.session.video_session import Progress, VideoSession
+from saymask.session.window import WindowCall
 from saymask.trackers.base import Tracker, TrackerRun
 
 MAX_UNDO = 50
@@ -112,30 +113,39 @@ class Editor:
 
     # -- queries and objects ----------------------------------------------------------------------------------------------------------
 
-    def ask(self, query: str, **options: Any) -> Iterator[FrameResult]:
-        """Ask the model about the whole video: masks of the new objects, frame by frame as they are found.
+    def ask(self, query: str, window: range | None = None, again: bool = False, **options: Any) -> Iterator[FrameResult]:
+        """Ask the model: masks of the new objects, frame by frame as they are found.
 
         The query and its objects are there when the last frame has been given; ending the iterator early leaves all as it was.
 
         Args:
             query: what to find.
+            window: frames in a row that the model sees instead of the whole video; the others get no mask.
+            again: a query that is there already gives way, with its objects, to what is found now.
             options: of the model's family, as for `VideoSession.segment`.
 
         Raises:
             ConfigError: it was asked already, or cannot be asked.
             VideoError: the video cannot be decoded.
         """
-        if query in self._queries() or query == DRAWN:
+        if query == DRAWN or (query in self._queries() and not again):
             raise ConfigError(f"query {query!r} is there already; drop_query it first")
-        return self._ask(query, options)
+        return self._ask(query, options) if window is None else self._ask_window(query, WindowCall(self.session, window), options)
 
     def _ask(self, query: str, options: Mapping[str, Any]) -> Iterator[FrameResult]:
         collected = FrameMasklets()
         for result in self.session.stream(query, **options):
             collected.add(result)
             yield result
-        (found,) = self.session.predicted(collected).results
-        self._change(results={**self._state.results, query: found}, objects={**self._state.objects, **self._of(found)})
+        self._enter(self.session.predicted(collected).results[0])
+
+    def _ask_window(self, query: str, call: WindowCall, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        yield from call.stream(query, **options)
+        self._enter(call.result)
+
+    def _enter(self, found: QueryResult) -> None:
+        others = {key: obj for key, obj in self._state.objects.items() if key[0] != found.query}
+        self._change(results={**self._state.results, found.query: found}, objects={**others, **self._of(found)})
 
     def add_query(self, query: str, progress: Progress | None = None, **options: Any) -> tuple[int, ...]:
         """The same in one go, `progress` called with (frames done, frames in all); the ids of the objects that were found."""
@@ -163,6 +173,15 @@ class Editor:
         """
         self._object(query, obj_id)
         self._change(objects={key: obj for key, obj in self._state.objects.items() if key != (query, obj_id)})
+
+    def rename_object(self, query: str, obj_id: int, phrase: str) -> None:
+        """Say what an object is called; "" = by its query.
+
+        Raises:
+            ConfigError: there is no such object.
+        """
+        renamed = replace(self._object(query, obj_id), phrase=phrase)
+        self._change(objects={**self._state.objects, (query, obj_id): renamed})
 
     def undo(self) -> bool:
         """Take the last change back; whether there was one."""

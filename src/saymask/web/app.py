@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -23,10 +23,10 @@ from saymask.errors import ConfigError, SaymaskError
 from saymask.lookup import table
 from saymask.session import Editor
 from saymask.video.coco_rle import read_rle
-from saymask.web.bodies import Dropped, NewBox, NewClick, NewMask, NewQuery, NewSession, Place, Propagation, VideoPath
+from saymask.web.bodies import Dropped, NewBox, NewClick, NewMask, NewName, NewQuery, NewSession, Place, Propagation, VideoPath
 from saymask.web.engine import Engine, frame_to_json
 from saymask.web.gate import Gate, check_claimed, too_large, too_slow
-from saymask.web.problems import Problem
+from saymask.web.problems import Problem, not_found
 from saymask.web.service import Service
 from saymask.web.settings import Settings
 
@@ -35,6 +35,7 @@ PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; media-src blob:; img-src 'self' blob: data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # a page of another version would use requests that are no longer there
 }
 
 
@@ -82,11 +83,14 @@ def _add_problems(app: FastAPI) -> None:
 
 
 def _add_page(app: FastAPI) -> None:
-    def serve(name: str) -> Callable[[], FileResponse]:
-        return lambda: FileResponse(PAGE / name, headers=PAGE_HEADERS)
+    parts = {path.name: path for path in PAGE.iterdir()}
 
-    for path, name in (("/", "index.html"), ("/page.js", "page.js"), ("/page.css", "page.css")):
-        app.add_api_route(path, serve(name), include_in_schema=False, response_class=FileResponse)
+    @app.get("/", include_in_schema=False, response_class=FileResponse)
+    @app.get("/page/{name}", include_in_schema=False, response_class=FileResponse)
+    async def page(name: str = "index.html") -> FileResponse:
+        if name not in parts:
+            raise not_found("part of the page", name)
+        return FileResponse(parts[name], headers=PAGE_HEADERS)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -140,6 +144,13 @@ def _add_videos(app: FastAPI, service: Service) -> None:
         headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
         return FileResponse(service.video_file(video_id), media_type="application/octet-stream", headers=headers)
 
+    @app.get("/v1/videos/{video_id}/frames/{frame_idx}", response_class=Response)
+    async def frame(video_id: str, frame_idx: int) -> Response:
+        """One frame as a JPEG file, for browsers that cannot decode the video."""
+        async with probing:
+            content = await run_in_threadpool(service.still, video_id, frame_idx)
+        return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
 
 def _add_sessions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/sessions", status_code=201)
@@ -159,8 +170,7 @@ def _add_sessions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/sessions/{session_id}/queries", status_code=202)
     async def ask(session_id: str, body: NewQuery) -> dict[str, int]:
         """Promise to ask; the masks come by the job's events."""
-        options = {"answer": body.answer} if body.answer else {}
-        return {"job_id": service.add_job(session_id, {"query": body.query, "options": options})}
+        return {"job_id": service.add_job(session_id, body.model_dump(exclude_none=True))}
 
     @app.post("/v1/sessions/{session_id}/propagate", status_code=202)
     async def propagate(session_id: str, body: Propagation) -> dict[str, int]:
@@ -230,6 +240,12 @@ def _add_edits(app: FastAPI, service: Service) -> None:
             return editor.add_mask(body.frame_idx, mask_HW, body.query, body.obj_id)
 
         return await placed(session_id, body, add)
+
+    @app.post("/v1/sessions/{session_id}/rename")
+    async def rename(session_id: str, body: NewName) -> dict[str, bool]:
+        """Exports that draw names draw this one."""
+        await service.edit(session_id, lambda editor: editor.rename_object(**body.model_dump()))
+        return {"renamed": True}
 
     @app.post("/v1/sessions/{session_id}/drop")
     async def drop(session_id: str, body: Dropped) -> dict[str, bool]:

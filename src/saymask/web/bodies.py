@@ -30,10 +30,18 @@ class NewSession(Body):
 
 
 class NewQuery(Body):
-    """`answer` as on the command line; the model's default if it is left out."""
+    """What to find.
+
+    Args:
+        answer: as on the command line; the model's default if it is left out.
+        window: first and last frame that are asked about, to try a sentence; the whole video if it is left out.
+        again: a query that is there already gives way to what is found now.
+    """
 
     query: Text
     answer: Literal["forced", "generate"] | None = None
+    window: tuple[FrameIdx, FrameIdx] | None = None
+    again: bool = False
 
 
 class Propagation(Body):
@@ -77,6 +85,14 @@ class NewMask(Place):
     """The object's whole mask on the frame."""
 
     rle: CocoRle
+
+
+class NewName(Body):
+    """What an object is called; an empty phrase = by its query."""
+
+    query: Text
+    obj_id: ObjId
+    phrase: Annotated[str, Field(max_length=200)]
 
 
 class Dropped(Body):

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from saymask.web.problems import Problem
 from saymask.web.settings import Settings, is_local
 
-OPEN_PATHS = ("/", "/health", "/page.js", "/page.css")
+OPEN_PATHS, OPEN_FOLDER = ("/", "/health"), "/page/"
 """They hold nothing of anybody."""
 UPLOAD_PATH = "/v1/videos"
 """Its body goes to the disk piece by piece, and is measured there."""
@@ -49,7 +49,7 @@ class Gate:
             raise Problem(403, "foreign_host", f"this server is not {host[:60]!r}", "use the address that it printed")
         if origin is not None and urlsplit(origin).netloc != host:
             raise Problem(403, "foreign_origin", f"pages of {origin[:60]!r} may not use this server", "use the server's own page")
-        if token is None or path in OPEN_PATHS:
+        if token is None or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secrets.compare_digest(shown.encode(), token.encode()):

@@ -29,6 +29,7 @@ from saymask.web.engine import Engine, frame_to_json, state_of
 from saymask.web.feed import Feed
 from saymask.web.problems import Problem, not_found
 from saymask.web.settings import Settings
+from saymask.web.stills import Stills
 from saymask.web.store import Store
 from saymask.web.worker import Worker
 
@@ -49,6 +50,7 @@ class Service:
         self.engine = engine
         self._worker = Worker(settings.max_waiting)
         self._feeds: dict[int, Feed] = {}
+        self._stills = Stills()
         self._stopping = Event()
         (settings.data / "videos").mkdir(parents=True, exist_ok=True)
         self._store = Store(settings.data / "saymask.sqlite")
@@ -119,6 +121,19 @@ class Service:
 
     def video_file(self, video_id: str) -> Path:
         return Path(self._video_row(video_id)["path"])
+
+    def still(self, video_id: str, frame_idx: int) -> bytes:
+        """One frame as a JPEG file.
+
+        Raises:
+            Problem: there is no such video.
+            SaymaskError: there is no such frame, or it cannot be decoded.
+        """
+        path = self.video_file(video_id)
+        try:
+            return self._stills.jpeg(video_id, lambda: open_source(path, self.settings.limits), frame_idx)
+        except VideoError as error:
+            raise VideoError(str(error).replace(str(path), "the video")) from None
 
     # -- sessions ---------------------------------------------------------------------------------------------------------------------
 
@@ -226,7 +241,7 @@ class Service:
         try:
             if not feed.cancelled.is_set() and not self._stopping.is_set():
                 with self._editor(session_id) as editor:
-                    ended = self._walk(editor, _frames(editor, request), feed)
+                    ended = self._walk(*_frames(editor, request), feed)
                     state = state_of(editor)
         except (SaymaskError, Problem) as error:
             ended, problem = store.FAILED, (error if isinstance(error, Problem) else Problem.of(error)).content()
@@ -239,8 +254,7 @@ class Service:
                 del self._feeds[job_id]
             feed.end(_event("end", {"state": ended, "problem": problem}))
 
-    def _walk(self, editor: Editor, frames: Iterator[FrameResult], feed: Feed) -> str:
-        total = editor.video.num_frames
+    def _walk(self, frames: Iterator[FrameResult], total: int, feed: Feed) -> str:
         for done, result in enumerate(frames, start=1):
             feed.add(_event("frame", {"done": done, "total": total, **frame_to_json(result)}))
             if feed.cancelled.is_set() or self._stopping.is_set():
@@ -290,11 +304,16 @@ class Service:
         return self._store.video(video_id) or _raise(not_found("video", video_id))
 
 
-def _frames(editor: Editor, request: dict[str, Any]) -> Iterator[FrameResult]:
-    """What a job walks through."""
-    if "query" in request:
-        return editor.ask(request["query"], **request["options"])
-    return editor.propagate(request["frame_idx"], request["direction"], request["num_frames"])
+def _frames(editor: Editor, request: dict[str, Any]) -> tuple[Iterator[FrameResult], int]:
+    """What a job walks through, and how many frames that are at most."""
+    total = editor.video.num_frames
+    if "query" not in request:
+        return editor.propagate(request["frame_idx"], request["direction"], request["num_frames"]), total - 1
+    options = dict(request)
+    if "window" in options:
+        first, last = options["window"]
+        options["window"], total = range(first, last + 1), last + 1 - first
+    return editor.ask(**options), total
 
 
 def _event(kind: str, content: dict[str, Any]) -> str:
