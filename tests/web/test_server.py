@@ -1,20 +1,29 @@
 """The server's answers equal the library's; what it promised survives it."""
 
+import sqlite3
 import zipfile
 from io import BytesIO
 
 import numpy as np
 import pytest
-from served import SAID, begin, client_of, events_of
+from fastapi.testclient import TestClient
+from served import SAID, begin, client_of, events_of, toy_engine
 
 from saymask.api import load_prompter, load_tracker
+from saymask.errors import ConfigError
 from saymask.models.checkpoints import load_model
 from saymask.records import Prediction, Rle
 from saymask.runtime import Runtime
 from saymask.session import Editor, VideoSession
+from saymask.session.live_query import DRAWN
 from saymask.video.coco_rle import read_rle
 from saymask.video.masks import rle_to_coco
 from saymask.video.reader import open_source
+from saymask.web.app import create_app
+from saymask.web.engine import Engine
+from saymask.web.service import MAX_BEGUN
+from saymask.web.settings import Settings
+from saymask.web.store import Store
 
 CPU = Runtime("cpu", "float32")
 
@@ -131,23 +140,69 @@ def test_more_than_may_wait_are_told_to_come_again(clip, tmp_path, engine):
                 assert events_of(client, answer.json()["job_id"])[-1][1]["state"] == "done"
 
 
-def test_the_schema_lists_what_there_is(client):
-    paths = client.get("/openapi.json").json()["paths"]
-    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == {
-        ("GET", "/health"),
-        ("GET", "/v1/models"),
-        ("POST", "/v1/videos"),
-        ("POST", "/v1/videos/by-path"),
-        ("GET", "/v1/videos/{video_id}/file"),
-        ("GET", "/v1/videos/{video_id}/frames/{frame_idx}"),
-        ("POST", "/v1/sessions"),
-        ("GET", "/v1/sessions/{session_id}"),
-        ("DELETE", "/v1/sessions/{session_id}"),
-        *(
-            ("POST", f"/v1/sessions/{{session_id}}/{verb}")
-            for verb in ("queries", "propagate", "cancel", "clicks", "boxes", "masks", "rename", "drop", "undo")
-        ),
-        ("GET", "/v1/sessions/{session_id}/export/{format_name}"),
-        ("GET", "/v1/jobs/{job_id}"),
-        ("GET", "/v1/jobs/{job_id}/events"),
-    }
+def test_idle_sessions_expire_unless_a_job_waits(clip, tmp_path, engine):
+    with client_of(tmp_path, engine, idle_seconds=-1.0) as client:
+        session_id, video = begin(client, clip)
+        client.post(f"/v1/sessions/{session_id}/queries", json={"query": SAID})
+        other_id = client.post("/v1/sessions", json={"video_id": video["id"]}).json()["id"]
+        client.app.state.service.expire()
+        assert client.get(f"/v1/sessions/{other_id}").status_code == 404
+        (job_id,) = client.get(f"/v1/sessions/{session_id}").json()["jobs"]
+        assert events_of(client, job_id)[-1][1]["state"] == "done"
+        client.app.state.service.expire()
+        assert client.get(f"/v1/sessions/{session_id}").status_code == 404
+        assert list((tmp_path / "videos").iterdir()) == []
+
+
+def test_sessions_are_shared_out_among_devices(clip, tmp_path):
+    class Counted(Engine):
+        num_jobs = 0
+
+        def editor(self, *given):
+            self.num_jobs += 1
+            return super().editor(*given)
+
+    engines = [Counted("toy", None, None, CPU) for _ in range(2)]
+    with TestClient(create_app(Settings(tmp_path), *engines), base_url="http://localhost") as client:
+        video_id = begin(client, clip)[1]["id"]
+        found = []
+        while not all(engine.num_jobs for engine in engines):
+            session_id = client.post("/v1/sessions", json={"video_id": video_id}).json()["id"]
+            ask(client, session_id)
+            found.append(masks(client.get(f"/v1/sessions/{session_id}").json()["results"]))
+        assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
+def test_a_job_in_which_the_process_died_often_is_given_up(clip, tmp_path, engine):
+    with client_of(tmp_path, engine) as client:
+        session_id, _ = begin(client, clip)
+    store = Store(tmp_path / "saymask.sqlite")
+    job_ids = [store.add_job(session_id, f'{{"query": "the fish {i}"}}') for i in range(2)]
+    for _ in range(MAX_BEGUN):
+        store.begin_job(job_ids[0])
+    store.close()
+    with client_of(tmp_path, engine) as client:
+        ends = [events_of(client, job_id)[-1][1] for job_id in job_ids]
+    assert (ends[0]["state"], ends[0]["problem"]["code"], ends[1]["state"]) == ("failed", "gave_up", "done")
+
+
+def test_a_session_has_a_largest_size_and_stays_what_it_was(clip, tmp_path, engine):
+    with client_of(tmp_path, engine, max_state_bytes=6000) as client:
+        session_id, _ = begin(client, clip)
+        noise_HW = np.random.default_rng(0).random((128, 128)) < 0.5
+        small = {"frame_idx": 0, "rle": rle_to_coco(Rle.encode(np.ones((128, 128), bool)))}
+        assert client.post(f"/v1/sessions/{session_id}/masks", json=small).status_code == 200
+        before = client.get(f"/v1/sessions/{session_id}").json()
+        large = client.post(f"/v1/sessions/{session_id}/masks", json={"frame_idx": 0, "rle": rle_to_coco(Rle.encode(noise_HW))})
+        assert (large.status_code, large.json()["code"]) == (413, "session_full")
+        assert client.get(f"/v1/sessions/{session_id}").json() == before
+        assert (
+            client.post(f"/v1/sessions/{session_id}/masks", json={**small, "frame_idx": 1, "obj_id": 1, "query": DRAWN}).status_code == 200
+        )
+
+
+def test_a_database_of_another_version_is_not_touched(tmp_path):
+    with sqlite3.connect(tmp_path / "saymask.sqlite") as database:
+        database.execute("PRAGMA user_version = 7")
+    with pytest.raises(ConfigError, match="version 7"):
+        create_app(Settings(tmp_path), toy_engine())

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saymask.cli.output import say
-from saymask.cli.segment import DeviceOption, DtypeOption, ModelOption, TrackerOption
+from saymask.cli.segment import DtypeOption, ModelOption, TrackerOption
 from saymask.errors import ConfigError
 from saymask.models import choice
 from saymask.runtime import Runtime
@@ -26,20 +26,26 @@ def serve(
     data: Annotated[Path, typer.Option(help="Folder for uploads and the database.", file_okay=False)] = Path("saymask-server"),
     root: Annotated[Path | None, typer.Option(help="Folder whose videos clients may open by path.")] = None,
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Of one upload.")] = 512,
-    device: DeviceOption = None,
+    max_idle_hours: Annotated[int, typer.Option(min=1, help="Sessions that nobody used for so long expire.")] = 168,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, mps …; several, as cuda:0,cuda:1, share the sessions; the best one present if not given.")
+    ] = None,
     dtype: DtypeOption = None,
 ) -> None:
     """Answer in the browser and over HTTP (docs/server.md)."""
     try:
-        import uvicorn
-
         from saymask.web.app import create_app
+        from saymask.web.connections import server_of
     except ImportError as error:
         raise ConfigError(f"the server needs {error.name}; pip install 'saymask[web]'") from None
+    from saymask.storage.lock import lock_folder
     from saymask.web.engine import Engine
     from saymask.web.settings import Settings
 
-    settings = Settings(data, host, token, root, max_upload_bytes=max_upload_mb * 2**20)
-    app = create_app(settings, Engine(model, tracker, prompter, Runtime.choose(device, dtype)))
-    say(f"http://{host}:{port}/" + ("#token=…" if token else ""))
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, limit_concurrency=200, timeout_graceful_shutdown=3)
+    settings = Settings(data, host, token, root, max_upload_bytes=max_upload_mb * 2**20, idle_seconds=max_idle_hours * 3600.0)
+    devices = device.split(",") if device else [None]
+    engines = [Engine(model, tracker, prompter, Runtime.choose(name, dtype)) for name in devices]
+    with lock_folder(data, "serving"):
+        server = server_of(create_app(settings, *engines), host, port)
+        say(f"http://{host}:{port}/" + ("#token=…" if token else ""))
+        server.run()

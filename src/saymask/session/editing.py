@@ -38,7 +38,7 @@ class EditedObject:
     """One object: mask and score of every frame, the masks that the user gave, and what the model said about it."""
 
     found_T: list[tuple[Rle, float]] = field(repr=False)
-    references: Mapping[int, Tensor] = field(default_factory=dict, repr=False)
+    references: Mapping[int, Rle] = field(default_factory=dict, repr=False)
     phrase: str = ""
     presence: float | None = None
 
@@ -280,7 +280,7 @@ class Editor:
         runs = []
         for query in dict.fromkeys(key[0] for key in moved):
             run = tracker.start(self.video, features)
-            keys = [key for key in moved if key[0] == query and self._state.objects[key].references[order[0]].any()]
+            keys = [key for key in moved if key[0] == query and self._state.objects[key].references[order[0]].area]
             if keys:
                 run.step(order[0], self._references(keys, order[0]))
                 runs.append((keys, run))
@@ -289,7 +289,8 @@ class Editor:
     def _references(self, keys: Sequence[Key], frame_idx: int) -> dict[int, Tensor]:
         """What was given on a frame about these objects, by their number."""
         of_keys = [self._state.objects[key].references for key in keys]
-        return {number: references[frame_idx] for number, references in enumerate(of_keys) if frame_idx in references}
+        given = {number: references[frame_idx] for number, references in enumerate(of_keys) if frame_idx in references}
+        return {number: torch.from_numpy(rle.decode()) for number, rle in given.items()}
 
     # -- state ------------------------------------------------------------------------------------------------------------------------
 
@@ -308,8 +309,9 @@ class Editor:
         else:
             number, obj = obj_id, self._object(query, obj_id)
         found = list(obj.found_T)
-        found[frame_idx] = (Rle.encode(mask_HW), score if mask_HW.any() else 0.0)
-        references = {**obj.references, frame_idx: torch.from_numpy(mask_HW)}
+        rle = Rle.encode(mask_HW)
+        found[frame_idx] = (rle, score if rle.area else 0.0)
+        references = {**obj.references, frame_idx: rle}
         placed = replace(obj, found_T=found, references=references)
         self._change(objects={**self._state.objects, (query, number): placed})
         return number
@@ -339,7 +341,7 @@ class Editor:
         objects = {key: obj for result in prediction.results for key, obj in self._of(result).items()}
         for (query, obj_id, frame_idx), rle in given.items():
             obj = objects[query, obj_id]
-            objects[query, obj_id] = replace(obj, references={**obj.references, frame_idx: torch.from_numpy(rle.decode())})
+            objects[query, obj_id] = replace(obj, references={**obj.references, frame_idx: rle})
         self._state = _State(objects, asked)
 
     # -- checks -----------------------------------------------------------------------------------------------------------------------

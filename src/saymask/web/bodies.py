@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from saymask.session.live_query import DRAWN
@@ -11,12 +12,13 @@ from saymask.session.live_query import DRAWN
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 FrameIdx = Annotated[int, Field(ge=0)]
 ObjId = Annotated[int, Field(ge=1)]
+JobId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 class Body(BaseModel):
     """Fields that nobody knows are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class VideoPath(Body):

@@ -1,10 +1,10 @@
-"""Loaded models, and the editors of the sessions that were used last. Used by the worker's thread alone."""
+"""Loaded models of one device, and the editors of the sessions that were used last. Used by its worker's thread alone."""
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from saymask.exports.prediction_json import result_from_json, result_to_json
@@ -61,6 +61,15 @@ class Engine:
             oldest.session.close()
         return self._open[session_id]
 
+    def predict(self, video: Video, queries: Sequence[str], options: Mapping[str, Any]) -> Prediction:
+        """Ask about a video, usually of one frame, that belongs to no session.
+
+        Raises:
+            SaymaskError: the video or a model cannot be used, or a query cannot be asked.
+        """
+        with VideoSession(video, self._models.for_video(video), self._tracker(video), runtime=self._runtime) as session:
+            return session.segment(queries, **options)
+
     def close(self, session_id: str) -> None:
         """Forget an editor; what is stored of it stays."""
         if editor := self._open.pop(session_id, None):
@@ -83,17 +92,19 @@ class Engine:
 def state_of(editor: Editor) -> str:
     """Everything of a session that is stored, as JSON: results with all masks, and the masks that were given."""
     references = [
-        {"query": query, "obj_id": obj_id, "frame_idx": frame_idx, "rle": rle_to_coco(Rle.encode(mask_HW.numpy()))}
+        {"query": query, "obj_id": obj_id, "frame_idx": frame_idx, "rle": rle_to_coco(rle)}
         for (query, obj_id), obj in editor.objects.items()
-        for frame_idx, mask_HW in obj.references.items()
+        for frame_idx, rle in obj.references.items()
     ]
     return json.dumps({"results": [result_to_json(result) for result in editor.prediction().results], "references": references})
 
 
 def frame_to_json(result: FrameResult) -> dict[str, Any]:
     """One frame's masks: COCO's compressed run lengths, boxes x0 y0 x1 y1."""
-    objects = [
-        {"query": query, "obj_id": obj_id, "score": round(float(score), 4), "box": rle.box(), "rle": rle_to_coco(rle)}
-        for query, obj_id, rle, score in zip(result.queries, result.obj_ids, result.rles, result.scores_N, strict=True)
-    ]
-    return {"frame_idx": result.frame_idx, "objects": objects}
+    of_each = zip(result.queries, result.obj_ids, result.rles, result.scores_N, strict=True)
+    return {"frame_idx": result.frame_idx, "objects": [object_to_json(*found) for found in of_each]}
+
+
+def object_to_json(query: str, obj_id: int, rle: Rle, score: float) -> dict[str, Any]:
+    """One object on one frame."""
+    return {"query": query, "obj_id": obj_id, "score": round(float(score), 4), "box": rle.box(), "rle": rle_to_coco(rle)}

@@ -21,9 +21,10 @@ class Feed:
         self._events.append(event)
         self._wake()
 
-    def end(self, event: str) -> None:
-        """The last one."""
-        self._events.append(event)
+    def end(self, event: str | None = None) -> None:
+        """The last one; None if the job has not ended, but nothing more comes from this process."""
+        if event is not None:
+            self._events.append(event)
         self._ended = True
         self._wake()
 

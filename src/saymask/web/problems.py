@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
@@ -15,6 +17,10 @@ STATUS: dict[type[SaymaskError], tuple[int, str]] = {
     CheckpointError: (503, "model_not_ready"),
 }
 """Errors of the library -> status and code; another one is the server's own trouble."""
+
+
+RETRY_SECONDS = 2
+"""When a client that was told to come again should."""
 
 
 class Problem(Exception):
@@ -49,3 +55,38 @@ class Problem(Exception):
 def not_found(what: str, name: object) -> Problem:
     """There is none of that name."""
     return Problem(404, "not_found", f"there is no {what} {str(name)[:40]!r}", "it may have expired; begin anew")
+
+
+def busy(num_waiting: int) -> Problem:
+    """So much waits that more would wait too long."""
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(503, "busy", f"{num_waiting} requests wait already", f"try again in {RETRY_SECONDS} seconds", headers)
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(413, "too_large", f"the body has more than {limit} bytes", "send less, or start the server with higher limits")
+
+
+def too_slow(seconds: float) -> Problem:
+    return Problem(408, "too_slow", f"the body took longer than {seconds:g} seconds", "try again on a faster connection")
+
+
+def internal() -> Problem:
+    """A bug; the log has its place in the code, and nothing of what the client sent."""
+    return Problem(500, "internal", "the server made a mistake", "look at its log")
+
+
+def problem_of(error: Exception) -> Problem:
+    """What a client is told; a bug's place in the code goes to the log, without its message, which may have something of the client's."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, SaymaskError):
+        return Problem.of(error)
+    log_bug(error)
+    return internal()
+
+
+def log_bug(error: BaseException) -> None:
+    """Type and place of an error, and nothing that was uploaded or asked."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    logging.getLogger("saymask.web").error("%s\n%s", type(error).__qualname__, places)

@@ -22,11 +22,16 @@ class Settings:
         token: what a client must show; None only where nobody but this machine can ask.
         root: folder whose videos may be opened by their path; None = none.
         limits: largest frame and longest video.
-        max_upload_bytes, max_upload_seconds: of one upload.
+        max_image_pixels: of an image that is asked about alone.
+        max_upload_bytes, max_upload_seconds: of one upload, and of one request that brings a part of it.
         max_body_bytes, max_body_seconds: of any other request.
-        max_videos, max_sessions: that are kept at once.
-        max_waiting: requests that wait for the model; more are told to come again.
-        idle_seconds: sessions that nobody used for so long may go when room is needed.
+        max_requests: that are answered at once.
+        max_videos, max_sessions: that are kept at once, uploads under way included.
+        max_state_bytes: of one session's masks, as they are stored.
+        max_waiting: requests that wait for one device; more are told to come again.
+        idle_seconds: sessions that nobody used for so long expire, and then the videos of no session.
+        upload_idle_seconds: uploads that were begun and got nothing for so long expire.
+        min_free_bytes: of the disk, which no upload may take.
 
     Raises:
         ConfigError: an address that others can reach without a token, a token that can be guessed, or a root that is no folder.
@@ -37,14 +42,19 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     root: Path | None = None
     limits: ReadLimits = field(default_factory=lambda: ReadLimits(max_pixels=4096 * 2304, max_frames=5000))
+    max_image_pixels: int = 4096 * 4096
     max_upload_bytes: int = 512 * 2**20
     max_upload_seconds: float = 600.0
     max_body_bytes: int = 4 * 2**20
     max_body_seconds: float = 30.0
+    max_requests: int = 200
     max_videos: int = 200
     max_sessions: int = 1000
+    max_state_bytes: int = 64 * 2**20
     max_waiting: int = 32
     idle_seconds: float = 7 * 86_400.0
+    upload_idle_seconds: float = 86_400.0
+    min_free_bytes: int = 256 * 2**20
 
     def __post_init__(self) -> None:
         if self.token is None and not is_local(self.host):

@@ -1,4 +1,4 @@
-"""One thread that uses the model, and the line before it: as long as is bearable, then clients are told to come again."""
+"""One thread that uses one device, and the line before it: as long as is bearable, then clients are told to come again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
-from saymask.web.problems import Problem
+from saymask.web.problems import busy
 
-RETRY_SECONDS = 2
 T = TypeVar("T")
 
 
@@ -26,16 +25,20 @@ class Worker:
         self._taken = 0
         self._lock = Lock()
 
+    @property
+    def taken(self) -> int:
+        """How much waits or is under way."""
+        return self._taken
+
     def take_place(self) -> None:
-        """A place in the line, which `submit` uses up.
+        """A place in the line, which `submit` uses up, or else `give_back`.
 
         Raises:
             Problem: it is full.
         """
         with self._lock:
             if self._taken >= self._max_waiting:
-                hint = f"try again in {RETRY_SECONDS} seconds"
-                raise Problem(503, "busy", f"{self._taken} requests wait already", hint, {"Retry-After": str(RETRY_SECONDS)})
+                raise busy(self._taken)
             self._taken += 1
 
     def take_place_unasked(self) -> None:
@@ -46,13 +49,14 @@ class Worker:
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Do it when its turn comes; a place must have been taken."""
         future = self._thread.submit(work)
-        future.add_done_callback(lambda _: self._give_back())
+        future.add_done_callback(lambda _: self.give_back())
         return future
+
+    def give_back(self) -> None:
+        """A place that was taken is free."""
+        with self._lock:
+            self._taken -= 1
 
     def stop(self) -> None:
         """What is under way ends, what waits is dropped."""
         self._thread.shutdown(cancel_futures=True)
-
-    def _give_back(self) -> None:
-        with self._lock:
-            self._taken -= 1
