@@ -35,7 +35,7 @@ def serve(
     """Answer in the browser and over HTTP (docs/server.md)."""
     try:
         from saymask.web.app import create_app
-        from saymask.web.connections import server_of
+        from saymask.web.connections import listen, server_of
     except ImportError as error:
         raise ConfigError(f"the server needs {error.name}; pip install 'saymask[web]'") from None
     from saymask.storage.lock import lock_folder
@@ -45,7 +45,8 @@ def serve(
     settings = Settings(data, host, token, root, max_upload_bytes=max_upload_mb * 2**20, idle_seconds=max_idle_hours * 3600.0)
     devices = device.split(",") if device else [None]
     engines = [Engine(model, tracker, prompter, Runtime.choose(name, dtype)) for name in devices]
-    with lock_folder(data, "serving"):
-        server = server_of(create_app(settings, *engines), host, port)
-        say(f"http://{host}:{port}/" + ("#token=…" if token else ""))
-        server.run()
+    with lock_folder(data, "serving"), listen(host, port) as listening:
+        server = server_of(create_app(settings, *engines))
+        shown = f"[{host}]" if ":" in host else host
+        say(f"http://{shown}:{listening.getsockname()[1]}/" + ("#token=…" if token else ""))
+        server.run([listening])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from saymask.errors import ConfigError
 
 HEADER_SECONDS = 15.0
 """So long may the head of a request take."""
@@ -50,12 +53,22 @@ class TimedConnection(H11Protocol):
             self.transport.close()
 
 
-def server_of(app: FastAPI, host: str, port: int) -> uvicorn.Server:
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address; port 0 = any that is free.
+
+    Raises:
+        ConfigError: it is taken, or not of this machine.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024)
+    except OSError as error:
+        raise ConfigError(f"{host} port {port}: {error.strerror}; choose another --port or --host") from None
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
     """What `saymask serve` runs: no log of requests, no name of the program in answers."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=TimedConnection,
         ws="none",
         log_level="warning",
