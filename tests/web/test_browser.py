@@ -1,130 +1,128 @@
 """The page in a real browser: what a user sees is what the drawn world's truth says."""
 
-import shutil
-import threading
-import time
-from contextlib import contextmanager
+import re
 
 import numpy as np
 import pytest
-import uvicorn
-from playwright.sync_api import expect, sync_playwright
-from served import SAID, toy_engine, write_drawn_clip
+from browsed import NUM_FRAMES, WORK_MILLISECONDS, overlap, true_frames, true_mask, write_clip
+from playwright.sync_api import expect
+from served import SAID
 
-from saymask.cli.demo import QUESTIONS, SCENE, SPLIT
-from saymask.records import Prediction
-from saymask.toyworld.dataset import load_toyworld
-from saymask.toyworld.render import render
-from saymask.web.app import create_app
-from saymask.web.settings import Settings
+from saymask.cli.demo import QUESTIONS
+from saymask.session.live_query import DRAWN
 
 pytestmark = pytest.mark.slow
-NUM_FRAMES = 12
 OTHER = QUESTIONS["the orange cup"]
 """The thing that is clicked."""
-READ_CANVAS = "view => Array.from(view.getContext('2d').getImageData(0, 0, view.width, view.height).data)"
+WATCH = """() => {
+  const view = document.querySelector("[role=img][aria-label^=Frame]"), progress = document.querySelector("progress");
+  window.seen = [];
+  new MutationObserver(() => window.seen.push([view.getAttribute("aria-label"), progress.checkVisibility()]))
+    .observe(view, { attributes: true, attributeFilter: ["aria-label"] });
+}"""
 
 
-@contextmanager
-def running(data):
-    """A server on a free port of this machine."""
-    app = create_app(Settings(data), toy_engine())
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.05)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    finally:
-        server.should_exit = True
-        thread.join()
+def test_say_it_see_it_correct_it_export_it(visit, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4")
+    tab = visit()
+    tab.upload(clip)
+    tab.ask(SAID)
+    tab.page.mouse.move(0, 0)
+    for frame_idx in (7, 0, NUM_FRAMES - 1):
+        tab.stand_at(frame_idx)
+        assert overlap(tab.coloured(), true_mask(frame_idx, QUESTIONS[SAID])) > 0.8
+    tab.stand_at(7)
+    fish_HW = tab.coloured()
+    tab.radio("a new object").check()
+    tab.click_on(true_mask(7, OTHER))
+    expect(tab.status).to_have_text("Corrected on this frame; carry it to the others.")
+    tab.expect_frame(7, "2 masks")
+    clicked_HW = tab.coloured() & ~fish_HW
+    assert overlap(clicked_HW, true_mask(7, OTHER)) > 0.6
+    tab.stand_at(6)
+    expect(tab.button("Carry")).to_be_disabled()
+    tab.stand_at(7)
+    tab.button("Carry").click()
+    expect(tab.status).to_have_text("Carried to the other frames.", timeout=WORK_MILLISECONDS)
+    tab.page.reload()
+    expect(tab.status).to_have_text("clip.mp4 is as you left it.")
+    tab.expect_frame(7, "2 masks")
+    expect(tab.radio("object 1", DRAWN)).to_be_checked()
+    exported = tab.export(tmp_path)
+    assert [result.query for result in exported.results] == [SAID, DRAWN]
+    assert overlap(exported.masks(7)[1], clicked_HW) > 0.9, "the export is what the canvas showed"
+    assert overlap(exported.masks(0)[1], true_mask(0, OTHER)) > 0.5, "carried back to the first frame"
+    assert overlap(exported.masks(7)[0], fish_HW) > 0.9
 
 
-@pytest.fixture
-def browser():
-    chromium = shutil.which("chromium")
-    assert chromium, "no chromium is installed; apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+def test_every_frame_is_the_one_of_its_number(visit, tmp_path):
+    tab = visit()
+    tab.upload(write_clip(tmp_path / "clip.mp4"))
+    frames_THWC = true_frames().astype(int)
+    tab.view.focus()
+    for frame_idx in range(NUM_FRAMES):
+        tab.expect_frame(frame_idx)
+        distances = np.abs(frames_THWC - tab.pixels()).mean((1, 2, 3))
+        assert distances.argmin() == frame_idx and distances.min() < 6
+        tab.page.keyboard.press("ArrowRight")
+    tab.expect_frame(NUM_FRAMES - 1)
 
 
-def canvas(page) -> np.ndarray:
-    """uint8 pixels_HW3 of the canvas."""
-    return np.array(page.locator("#view").evaluate(READ_CANVAS), dtype=np.uint8).reshape(128, 128, 4)[..., :3]
+def test_masks_appear_as_they_come_each_sentence_in_its_colour(visit, tmp_path):
+    tab = visit()
+    tab.upload(write_clip(tmp_path / "clip.mp4"))
+    tab.page.evaluate(WATCH)
+    tab.ask(SAID)
+    assert ["Frame 0 with 1 mask", True] in tab.page.evaluate("window.seen"), "shown while the rest was still being found"
+    tab.ask("the green hammer")
+    tab.expect_frame(0, "2 masks")
+    pure_HW3 = 2 * tab.pixels().astype(int) - true_frames()[0]  # a mask's colour lies half over the frame
+    fish, hammer = (pure_HW3[true_mask(0, QUESTIONS[query])].mean(0) for query in (SAID, "the green hammer"))
+    assert np.linalg.norm(fish - hammer) > 150
+    strips = [tab.page.get_by_role("img", name=f"Confidence of {query}") for query in (SAID, "the green hammer")]
+    for strip in strips:
+        expect(strip).to_have_attribute("aria-label", re.compile(r": 0\.[5-9]\d on average, lowest 0\.\d\d on frame \d+|: 1\.00"))
+    strips[1].click(position={"x": strips[1].bounding_box()["width"] * 5.5 / NUM_FRAMES, "y": 5})
+    tab.expect_frame(5, "2 masks")
 
 
-def stand_at(page, frame_idx):
-    page.locator("#scrub").fill(str(frame_idx))
-    expect(page.locator("#view")).to_have_attribute("data-frame", str(frame_idx))
+def test_two_tabs_are_two_sessions(visit, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4")
+    queries = (SAID, "the green hammer")
+    tabs = [visit(), visit()]
+    for tab in tabs:
+        tab.upload(clip)
+    for tab, query in zip(tabs, queries, strict=True):
+        tab.type_query(query)
+    for tab, query in zip(tabs, queries, strict=True):
+        expect(tab.status).to_have_text(f"Found 1 object for “{query}”.", timeout=WORK_MILLISECONDS)
+    for tab, query in zip(tabs, queries, strict=True):
+        tab.stand_at(9)
+        tab.expect_frame(9, "1 mask")
+        assert overlap(tab.coloured(), true_mask(9, QUESTIONS[query])) > 0.8
 
 
-def overlap(a_HW, b_HW) -> float:
-    return (a_HW & b_HW).sum() / (a_HW | b_HW).sum()
+def test_a_reload_in_the_middle_goes_on(visit, tmp_path):
+    tab = visit()
+    tab.upload(write_clip(tmp_path / "clip.mp4"))
+    with tab.page.expect_response("**/queries"):
+        tab.type_query(SAID)
+    tab.page.reload()
+    expect(tab.radio("object 1", SAID)).to_be_visible(timeout=WORK_MILLISECONDS)
+    expect(tab.button("Cancel")).to_be_hidden(timeout=WORK_MILLISECONDS)
+    tab.stand_at(NUM_FRAMES - 1)
+    tab.expect_frame(NUM_FRAMES - 1, "1 mask")
+    assert overlap(tab.coloured(), true_mask(NUM_FRAMES - 1, QUESTIONS[SAID])) > 0.8
 
 
-def test_say_it_see_it_correct_it_export_it(browser, tmp_path, loopback):
-    scene = load_toyworld(None, SPLIT)[SCENE]
-    frames_THWC = scene.video.frames(range(NUM_FRAMES))
-    write_drawn_clip(tmp_path / "clip.mp4", NUM_FRAMES)
-    requests, complaints = [], []
-    with running(tmp_path / "server") as address:
-        page = browser.new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(address)
-        page.get_by_label("Drop a video here").set_input_files(tmp_path / "clip.mp4")
-        expect(page.get_by_role("status")).to_have_text(f"clip.mp4: {NUM_FRAMES} frames")
-        bare = {}
-        for frame_idx in (0, 7):
-            stand_at(page, frame_idx)
-            bare[frame_idx] = canvas(page)
-            difference = np.abs(bare[frame_idx].astype(int) - frames_THWC[frame_idx]).mean()
-            assert difference < 6, f"frame {frame_idx} is another one: {difference:.1f}"
-        page.get_by_label("What to look for").fill(SAID)
-        page.get_by_role("button", name="Ask").click()
-        expect(page.get_by_role("status")).to_have_text("done", timeout=60_000)
-        for frame_idx in (0, 7):
-            stand_at(page, frame_idx)
-            coloured_HW = np.abs(canvas(page).astype(int) - bare[frame_idx]).max(-1) > 12
-            assert overlap(coloured_HW, true_mask(frame_idx, QUESTIONS[SAID])) > 0.8
-        page.get_by_label("a new object").check()
-        click_on(page, true_mask(7, OTHER))
-        expect(page.get_by_role("status")).to_have_text("corrected on this frame; carry it to the others")
-        clicked_HW = (np.abs(canvas(page).astype(int) - bare[7]).max(-1) > 12) & ~coloured_HW
-        assert overlap(clicked_HW, true_mask(7, OTHER)) > 0.6
-        page.screenshot(path=tmp_path / "corrected.png", full_page=True)
-        page.get_by_role("button", name="Carry from this frame").click()
-        expect(page.get_by_role("status")).to_have_text("done", timeout=60_000)
-        page.reload()
-        expect(page.get_by_role("status")).to_have_text(f"clip.mp4: {NUM_FRAMES} frames")
-        stand_at(page, 7)
-        page.get_by_label("Format").select_option("json")
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Export").click()
-        download.value.save_as(tmp_path / "prediction.json")
-        exported = Prediction.load(tmp_path / "prediction.json")
-        assert [result.query for result in exported.results] == [SAID, "drawn by hand"]
-        assert overlap(exported.masks(7)[1], clicked_HW) > 0.9, "the export is what the canvas showed"
-        assert overlap(exported.masks(0)[1], true_mask(0, OTHER)) > 0.5, "carried back to the first frame"
-        assert {url.split("/", 3)[2] for url in requests if not url.startswith(("blob:", "data:"))} == {address.split("/")[2]}
-        assert complaints == []
-
-
-def true_mask(frame_idx: int, number: int) -> np.ndarray:
-    """bool mask_HW of a thing of the scene, numbered as in `QUESTIONS`."""
-    _, ids_BTHW = render([load_toyworld(None, SPLIT).scene(SCENE)], [frame_idx])
-    return (ids_BTHW[0, 0] == number).numpy()
-
-
-def click_on(page, mask_HW: np.ndarray) -> None:
-    """Click on the pixel of a mask that is nearest to its middle."""
-    rows, columns = mask_HW.nonzero()
-    nearest = np.hypot(rows - rows.mean(), columns - columns.mean()).argmin()
-    box = page.locator("#view").bounding_box()
-    scale = min(box["width"], box["height"]) / 128
-    left, top = (box["width"] - 128 * scale) / 2, (box["height"] - 128 * scale) / 2
-    page.locator("#view").click(position={"x": left + (columns[nearest] + 0.5) * scale, "y": top + (rows[nearest] + 0.5) * scale})
+def test_what_waits_is_cancelled(visit, tmp_path):
+    tab = visit()
+    tab.upload(write_clip(tmp_path / "clip.mp4"))
+    queries = (SAID, "the green hammer", "the orange cup")
+    for query in queries:
+        with tab.page.expect_response("**/queries"):
+            tab.type_query(query)
+    tab.button("Cancel").click()
+    expect(tab.button("Cancel")).to_be_hidden(timeout=WORK_MILLISECONDS)
+    expect(tab.status).to_have_text(f"Cancelled: Looking for “{queries[-1]}”.")
+    expect(tab.page.get_by_role("group", name=queries[-1])).to_have_count(0)

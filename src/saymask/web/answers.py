@@ -108,6 +108,14 @@ class StoredResult(Answer):
     objects: list[StoredObject]
 
 
+class GivenMask(Answer):
+    """On which frame the user said where an object is."""
+
+    query: str
+    obj_id: int
+    frame_idx: int
+
+
 class SessionState(Answer):
     """`jobs` are those that have not ended."""
 
@@ -115,6 +123,7 @@ class SessionState(Answer):
     video: VideoFacts
     jobs: list[int]
     results: list[StoredResult]
+    given: list[GivenMask]
 
 
 class JobState(Answer):

@@ -106,10 +106,13 @@ class Service:
         return self._store.add_session(video_id)
 
     def session(self, session_id: str) -> dict[str, Any]:
-        """Its video, its jobs that have not ended, and all masks as they are now."""
+        """Its video, its jobs that have not ended, all masks as they are now, and on which frames some were given."""
         row = self._session_row(session_id)
         jobs = [job["id"] for job in self._store.waiting_jobs() if job["session_id"] == session_id]
-        return {"id": session_id, "video": self.videos.facts(row["video_id"]), "jobs": jobs, "results": json.loads(row["state"])["results"]}
+        state = json.loads(row["state"])
+        given = [{name: reference[name] for name in ("query", "obj_id", "frame_idx")} for reference in state["references"]]
+        facts = self.videos.facts(row["video_id"])
+        return {"id": session_id, "video": facts, "jobs": jobs, "results": state["results"], "given": given}
 
     def drop_session(self, session_id: str) -> None:
         """Forget a session, and its video if it was the last one about it."""
