@@ -44,9 +44,11 @@ def test_say_it_see_it_correct_it_export_it(visit, tmp_path):
     tab.stand_at(7)
     tab.button("Carry").click()
     expect(tab.status).to_have_text("Carried to the other frames.", timeout=WORK_MILLISECONDS)
+    before_HW3 = tab.pixels()
     tab.page.reload()
     expect(tab.status).to_have_text("clip.mp4 is as you left it.")
     tab.expect_frame(7, "2 masks")
+    assert np.abs(tab.pixels().astype(int) - before_HW3).max() < 12, "the same masks in the same colours"
     expect(tab.radio("object 1", DRAWN)).to_be_checked()
     exported = tab.export(tmp_path)
     assert [result.query for result in exported.results] == [SAID, DRAWN]

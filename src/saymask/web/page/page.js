@@ -97,6 +97,7 @@ async function open(id, video) {
   frames?.close?.();
   frames = opened;
   session = new Session(id, video);
+  session.goToKeptPlace();
   putSessionInAddress(id);
   stage.open(video);
   document.body.className = "open";
@@ -239,9 +240,6 @@ await tried(async () => {
   const { video } = await get(`v1/sessions/${id}`);
   await open(id, video);
   const jobs = await refresh();
-  session.goToKeptPlace();
-  panel.draw(session);
-  await drawMarkers();
   say(`${video.name} is as you left it.`);
   await Promise.all(jobs.map((jobId) => follow(parts, jobId, "Going on with what was asked", () => "Done.")));
 })();

@@ -94,13 +94,14 @@ export class Session {
     return jobs;
   }
 
-  // Where the user was, for a reload of the tab.
+  // Where the user was, and what has which colour, for a reload of the tab.
   keepPlace() {
-    sessionStorage.setItem(this.id, JSON.stringify({ frameIdx: this.frameIdx, markers: this.markers, chosen: this.chosen }));
+    const { frameIdx, markers, chosen } = this;
+    sessionStorage.setItem(this.id, JSON.stringify({ frameIdx, markers, chosen, colours: [...this.colours] }));
   }
 
   goToKeptPlace() {
-    const { frameIdx = 0, markers = null, chosen = null } = JSON.parse(sessionStorage.getItem(this.id) ?? "{}");
-    Object.assign(this, { frameIdx, markers, chosen: this.find(chosen) ? chosen : this.chosen });
+    const { colours, ...place } = JSON.parse(sessionStorage.getItem(this.id) ?? "{}");
+    Object.assign(this, place, { colours: new Map(colours) });
   }
 }
