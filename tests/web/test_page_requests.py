@@ -71,6 +71,18 @@ def test_a_mask_may_come_as_a_list_of_counts(client, clip):
     assert np.array_equal(read_rle(given["objects"][0]["rle"]).decode(), expected_HW)
 
 
+def test_a_session_says_where_masks_were_given(client, clip):
+    session_id, _ = begin(client, clip)
+    ask(client, session_id)
+    given = lambda: client.get(f"/v1/sessions/{session_id}").json()["given"]  # noqa: E731
+    assert given() == []
+    for frame_idx in (4, 1):
+        client.post(f"/v1/sessions/{session_id}/clicks", json={"frame_idx": frame_idx, "x": 60, "y": 60, "query": SAID, "obj_id": 1})
+    assert sorted(given(), key=lambda mask: mask["frame_idx"]) == [{"query": SAID, "obj_id": 1, "frame_idx": i} for i in (1, 4)]
+    client.post(f"/v1/sessions/{session_id}/undo")
+    assert given() == [{"query": SAID, "obj_id": 1, "frame_idx": 4}]
+
+
 def test_the_pages_files_need_no_token_and_nothing_else_lies_beside_them(clip, tmp_path, engine):
     with client_of(tmp_path, engine, token="0123456789abcdef-token") as client:
         index = client.get("/")
