@@ -19,8 +19,9 @@ from saymask.session.live_query import DRAWN
 from saymask.video.coco_rle import read_rle
 from saymask.video.masks import rle_to_coco
 from saymask.video.reader import open_source
+from saymask.web import store as store_module
 from saymask.web.app import create_app
-from saymask.web.engine import Engine
+from saymask.web.engine import MAX_OPEN, Engine
 from saymask.web.service import MAX_BEGUN
 from saymask.web.settings import Settings
 from saymask.web.store import Store
@@ -105,6 +106,39 @@ def test_a_session_goes_on_in_a_new_process_with_what_was_given(clip, tmp_path, 
         job_id = client.post(f"/v1/sessions/{session_id}/propagate", json={"frame_idx": 2}).json()["job_id"]
         assert events_of(client, job_id)[-1][1]["state"] == "done"
         assert np.array_equal(masks(client.get(f"/v1/sessions/{session_id}").json()["results"]), direct[2])
+    with client_of(tmp_path, engine) as client:
+        for stage in (1, 0):
+            assert client.post(f"/v1/sessions/{session_id}/undo").json() == {"undone": True}
+            assert np.array_equal(masks(client.get(f"/v1/sessions/{session_id}").json()["results"]), direct[stage])
+        assert [client.post(f"/v1/sessions/{session_id}/undo").json()["undone"] for _ in range(2)] == [True, False]
+        assert client.get(f"/v1/sessions/{session_id}").json()["results"] == []
+
+
+def test_many_sessions_at_once_can_all_take_back(client, clip):
+    """More than are open at once, in turn."""
+    session_id, video = begin(client, clip)
+    others = [client.post("/v1/sessions", json={"video_id": video["id"]}).json()["id"] for _ in range(MAX_OPEN)]
+    mask = {"frame_idx": 0, "rle": rle_to_coco(Rle.encode(np.ones((128, 128), bool)))}
+    for each in (session_id, *others):
+        assert client.post(f"/v1/sessions/{each}/masks", json=mask).status_code == 200
+    for each in (session_id, *others):
+        assert client.post(f"/v1/sessions/{each}/undo").json() == {"undone": True}
+        again = client.post(f"/v1/sessions/{each}/masks", json={**mask, "frame_idx": 1}).json()
+        assert (again["obj_id"], len(again["objects"])) == (1, 1)
+
+
+def test_only_so_much_can_be_taken_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "MAX_UNDO_BYTES", 220)
+    store = Store(tmp_path / "saymask.sqlite")
+    store.add_video("v", "v", None, "{}")
+    session_id = store.add_session("v")
+    for letter in "abcc":  # the last one changes nothing
+        store.save(session_id, letter * 100)
+    states = [store.undo(session_id) for _ in range(3)]
+    assert [state and state[0] for state in states] == ["b", "a", None]
+    store.save(session_id, "d" * 1000)
+    store.save(session_id, "e")
+    assert store.undo(session_id) == "d" * 1000, "the last change can be taken back whatever it is about"
 
 
 def test_a_session_that_is_dropped_takes_its_video_along(client, clip, tmp_path):

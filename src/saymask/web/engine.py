@@ -50,11 +50,7 @@ class Engine:
         if session_id not in self._open:
             video = open_video()
             session = VideoSession(video, self._models.for_video(video), self._tracker(video), runtime=self._runtime)
-            stored = json.loads(state)
-            size = (video.height, video.width)
-            prediction = Prediction(video, tuple(result_from_json(result, size) for result in stored["results"]))
-            given = {(entry["query"], entry["obj_id"], entry["frame_idx"]): read_rle(entry["rle"]) for entry in stored["references"]}
-            self._open[session_id] = Editor(session, self._prompter(video), prediction, given)
+            self._open[session_id] = self._edited(session, state)
         self._open.move_to_end(session_id)
         while len(self._open) > MAX_OPEN:
             _, oldest = self._open.popitem(last=False)
@@ -69,6 +65,18 @@ class Engine:
         """
         with VideoSession(video, self._models.for_video(video), self._tracker(video), runtime=self._runtime) as session:
             return session.segment(queries, **options)
+
+    def go_back(self, session_id: str, state: str) -> None:
+        """A session is what it was in this state, if it is open."""
+        if editor := self._open.get(session_id):
+            self._open[session_id] = self._edited(editor.session, state)
+
+    def _edited(self, session: VideoSession, state: str) -> Editor:
+        stored, video = json.loads(state), session.video
+        size = (video.height, video.width)
+        prediction = Prediction(video, tuple(result_from_json(result, size) for result in stored["results"]))
+        given = {(entry["query"], entry["obj_id"], entry["frame_idx"]): read_rle(entry["rle"]) for entry in stored["references"]}
+        return Editor(session, self._prompter(video), prediction, given)
 
     def close(self, session_id: str) -> None:
         """Forget an editor; what is stored of it stays."""

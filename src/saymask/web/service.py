@@ -146,6 +146,21 @@ class Service:
 
         return await self._do(session_id, work)
 
+    async def undo(self, session_id: str) -> bool:
+        """Take the last change back; whether there was one.
+
+        Raises:
+            Problem: there is no such session, or the server is busy.
+        """
+
+        def work() -> bool:
+            state = self._store.undo(session_id)
+            if state is not None:
+                self._line(session_id).engine.go_back(session_id, state)
+            return state is not None
+
+        return await self._do(session_id, work)
+
     async def export(self, session_id: str, format_name: str, directory: Path) -> Path:
         """Write a session's masks into a folder; the file or folder that was written."""
         writer = resolve(format_name, "format")

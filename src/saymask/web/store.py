@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS videos (id TEXT PRIMARY KEY, name TEXT NOT NULL, path
 CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, video_id TEXT NOT NULL REFERENCES videos, state TEXT NOT NULL, used REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS history (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, state TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS history_of_session ON history (session_id);
 CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
     request TEXT NOT NULL, state TEXT NOT NULL, problem TEXT, begun INTEGER NOT NULL DEFAULT 0
@@ -33,6 +37,16 @@ WAITING, DONE, FAILED, CANCELLED = "waiting", "done", "failed", "cancelled"
 """States of a job; one that is under way still waits, so that it is done again if the process dies."""
 EMPTY = '{"results": [], "references": []}'
 """State of a new session."""
+MAX_UNDO, MAX_UNDO_BYTES = 50, 16 * 2**20
+"""Of a session; the state before the last change is kept whatever its size."""
+_FORGET = """
+DELETE FROM history WHERE session_id = :session AND number NOT IN (
+    SELECT number FROM (
+        SELECT number, ROW_NUMBER() OVER newest AS place, SUM(LENGTH(state)) OVER newest AS bytes
+        FROM history WHERE session_id = :session WINDOW newest AS (ORDER BY number DESC)
+    ) WHERE place = 1 OR (place <= :most AND bytes <= :most_bytes)
+)
+"""
 _USED_WITHIN = 60.0
 """Seconds: the time of a session's last use is this exact; reading it often is then no write."""
 
@@ -145,9 +159,18 @@ class Store:
         return [row["id"] for row in self._rows(query, time.time() - seconds, WAITING)]
 
     def save(self, session_id: str, state: str) -> None:
-        """A session as it is now."""
+        """A session as it is now; what it was before can be gone back to."""
         with self._change() as database:
-            database.execute("UPDATE sessions SET state = ?, used = ? WHERE id = ?", (state, time.time(), session_id))
+            _save(database, session_id, state)
+
+    def undo(self, session_id: str) -> str | None:
+        """The session is what it was before its last change; None if no change is known."""
+        newest = "(SELECT MAX(number) FROM history WHERE session_id = ?)"
+        with self._change() as database:
+            rows = database.execute(f"DELETE FROM history WHERE number = {newest} RETURNING state", (session_id,)).fetchall()
+            for row in rows:
+                database.execute("UPDATE sessions SET state = ?, used = ? WHERE id = ?", (row["state"], time.time(), session_id))
+        return rows[0]["state"] if rows else None
 
     def drop_session(self, session_id: str) -> None:
         with self._change() as database:
@@ -184,6 +207,13 @@ class Store:
         """A job has ended; with it, in one step, the session as the job has left it."""
         with self._change() as database:
             database.execute("UPDATE jobs SET state = ?, problem = ? WHERE id = ?", (ended, problem, job_id))
-            if session_state is not None:
-                of_job = "(SELECT session_id FROM jobs WHERE id = ?)"
-                database.execute(f"UPDATE sessions SET state = ?, used = ? WHERE id = {of_job}", (session_state, time.time(), job_id))
+            job = database.execute("SELECT session_id FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if session_state is not None and job is not None:
+                _save(database, job["session_id"], session_state)
+
+
+def _save(database: sqlite3.Connection, session_id: str, state: str) -> None:
+    before = "SELECT id, state FROM sessions WHERE id = ? AND state != ?"
+    database.execute(f"INSERT INTO history (session_id, state) {before}", (session_id, state))
+    database.execute(_FORGET, {"session": session_id, "most": MAX_UNDO, "most_bytes": MAX_UNDO_BYTES})
+    database.execute("UPDATE sessions SET state = ?, used = ? WHERE id = ?", (state, time.time(), session_id))

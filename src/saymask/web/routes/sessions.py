@@ -142,5 +142,5 @@ def add_edits(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/sessions/{session_id}/undo", response_model=Undone)
     async def undo(session_id: str) -> Any:
-        """Take the last change back, whichever it was; since the server's start, or since the session was opened last."""
-        return {"undone": await service.edit(session_id, Editor.undo)}
+        """Take the last change back, whichever it was."""
+        return {"undone": await service.undo(session_id)}
