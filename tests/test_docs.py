@@ -35,6 +35,8 @@ PARSED_ONLY = {
     r"saymask train finetune .*base=videolisa-3.8b": "needs the released model, 12 GB",
     r"saymask convert (CHATUNIVI|LLAVA|SRC)": "needs published weights",
     r"saymask data check (mevis|revos|reasonvos)": "finds fewer videos than published: the folder is a miniature",
+    r"saymask serve": "runs until it is stopped",
+    r"curl ": "needs the server",
     r"saymask fetch ": "downloads",
     r"saymask segment .* -m '?(agent|grounded|sam3)": "needs published weights or a server",
     r"saymask submission": "needs predictions of a whole split",

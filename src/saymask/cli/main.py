@@ -22,6 +22,7 @@ from saymask.cli import (
     fetch,
     inspect,
     segment,
+    serve,
     train,
 )
 from saymask.cli.evaluation import calibrate, evaluate, multiple_choice, report
@@ -93,6 +94,7 @@ def _options(
 
 
 app.command("segment")(segment.segment)
+app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("fetch")(fetch.fetch)
 app.command("list")(inspect.list_names)

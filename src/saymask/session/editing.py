@@ -23,6 +23,7 @@ from saymask.session.call import FrameMasklets
 from saymask.session.live_query import DRAWN
 from saymask.session.pointing import Pointing, require_mask
 from saymask.session.video_session import Progress, VideoSession
+from saymask.session.window import WindowCall
 from saymask.trackers.base import Tracker, TrackerRun
 
 MAX_UNDO = 50
@@ -37,7 +38,7 @@ class EditedObject:
     """One object: mask and score of every frame, the masks that the user gave, and what the model said about it."""
 
     found_T: list[tuple[Rle, float]] = field(repr=False)
-    references: Mapping[int, Tensor] = field(default_factory=dict, repr=False)
+    references: Mapping[int, Rle] = field(default_factory=dict, repr=False)
     phrase: str = ""
     presence: float | None = None
 
@@ -57,12 +58,19 @@ class Editor:
         session: of the video; it is asked, and its tracker carries corrections.
         prompter: what turns clicks and boxes into masks; only those need one.
         prediction: what to go on from, such as one that was saved; about the same video.
+        given: with it, the masks that the user had given, by query, id and frame.
 
     Raises:
         ConfigError: a prediction about a video of another size or length.
     """
 
-    def __init__(self, session: VideoSession, prompter: Prompter | None = None, prediction: Prediction | None = None):
+    def __init__(
+        self,
+        session: VideoSession,
+        prompter: Prompter | None = None,
+        prediction: Prediction | None = None,
+        given: Mapping[tuple[str, int, int], Rle] | None = None,
+    ):
         self.session = session
         self.video = session.video
         self._pointing = Pointing(prompter)
@@ -70,7 +78,7 @@ class Editor:
         self._undo: list[_State] = []
         self._last_id: dict[str, int] = {}
         if prediction is not None:
-            self._take(prediction)
+            self._take(prediction, given or {})
 
     # -- what there is ----------------------------------------------------------------------------------------------------------------
 
@@ -105,30 +113,39 @@ class Editor:
 
     # -- queries and objects ----------------------------------------------------------------------------------------------------------
 
-    def ask(self, query: str, **options: Any) -> Iterator[FrameResult]:
-        """Ask the model about the whole video: masks of the new objects, frame by frame as they are found.
+    def ask(self, query: str, window: range | None = None, again: bool = False, **options: Any) -> Iterator[FrameResult]:
+        """Ask the model: masks of the new objects, frame by frame as they are found.
 
         The query and its objects are there when the last frame has been given; ending the iterator early leaves all as it was.
 
         Args:
             query: what to find.
+            window: frames in a row that the model sees instead of the whole video; the others get no mask.
+            again: a query that is there already gives way, with its objects, to what is found now.
             options: of the model's family, as for `VideoSession.segment`.
 
         Raises:
             ConfigError: it was asked already, or cannot be asked.
             VideoError: the video cannot be decoded.
         """
-        if query in self._queries() or query == DRAWN:
+        if query == DRAWN or (query in self._queries() and not again):
             raise ConfigError(f"query {query!r} is there already; drop_query it first")
-        return self._ask(query, options)
+        return self._ask(query, options) if window is None else self._ask_window(query, WindowCall(self.session, window), options)
 
     def _ask(self, query: str, options: Mapping[str, Any]) -> Iterator[FrameResult]:
         collected = FrameMasklets()
         for result in self.session.stream(query, **options):
             collected.add(result)
             yield result
-        (found,) = self.session.predicted(collected).results
-        self._change(results={**self._state.results, query: found}, objects={**self._state.objects, **self._of(found)})
+        self._enter(self.session.predicted(collected).results[0])
+
+    def _ask_window(self, query: str, call: WindowCall, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        yield from call.stream(query, **options)
+        self._enter(call.result)
+
+    def _enter(self, found: QueryResult) -> None:
+        others = {key: obj for key, obj in self._state.objects.items() if key[0] != found.query}
+        self._change(results={**self._state.results, found.query: found}, objects={**others, **self._of(found)})
 
     def add_query(self, query: str, progress: Progress | None = None, **options: Any) -> tuple[int, ...]:
         """The same in one go, `progress` called with (frames done, frames in all); the ids of the objects that were found."""
@@ -156,6 +173,15 @@ class Editor:
         """
         self._object(query, obj_id)
         self._change(objects={key: obj for key, obj in self._state.objects.items() if key != (query, obj_id)})
+
+    def rename_object(self, query: str, obj_id: int, phrase: str) -> None:
+        """Say what an object is called; "" = by its query.
+
+        Raises:
+            ConfigError: there is no such object.
+        """
+        renamed = replace(self._object(query, obj_id), phrase=phrase)
+        self._change(objects={**self._state.objects, (query, obj_id): renamed})
 
     def undo(self) -> bool:
         """Take the last change back; whether there was one."""
@@ -254,7 +280,7 @@ class Editor:
         runs = []
         for query in dict.fromkeys(key[0] for key in moved):
             run = tracker.start(self.video, features)
-            keys = [key for key in moved if key[0] == query and self._state.objects[key].references[order[0]].any()]
+            keys = [key for key in moved if key[0] == query and self._state.objects[key].references[order[0]].area]
             if keys:
                 run.step(order[0], self._references(keys, order[0]))
                 runs.append((keys, run))
@@ -263,7 +289,8 @@ class Editor:
     def _references(self, keys: Sequence[Key], frame_idx: int) -> dict[int, Tensor]:
         """What was given on a frame about these objects, by their number."""
         of_keys = [self._state.objects[key].references for key in keys]
-        return {number: references[frame_idx] for number, references in enumerate(of_keys) if frame_idx in references}
+        given = {number: references[frame_idx] for number, references in enumerate(of_keys) if frame_idx in references}
+        return {number: torch.from_numpy(rle.decode()) for number, rle in given.items()}
 
     # -- state ------------------------------------------------------------------------------------------------------------------------
 
@@ -282,8 +309,9 @@ class Editor:
         else:
             number, obj = obj_id, self._object(query, obj_id)
         found = list(obj.found_T)
-        found[frame_idx] = (Rle.encode(mask_HW), score if mask_HW.any() else 0.0)
-        references = {**obj.references, frame_idx: torch.from_numpy(mask_HW)}
+        rle = Rle.encode(mask_HW)
+        found[frame_idx] = (rle, score if rle.area else 0.0)
+        references = {**obj.references, frame_idx: rle}
         placed = replace(obj, found_T=found, references=references)
         self._change(objects={**self._state.objects, (query, number): placed})
         return number
@@ -301,8 +329,8 @@ class Editor:
         self._last_id[query] = self._last_id.get(query, 0) + 1
         return self._last_id[query]
 
-    def _take(self, prediction: Prediction) -> None:
-        """Go on from a prediction."""
+    def _take(self, prediction: Prediction, given: Mapping[tuple[str, int, int], Rle]) -> None:
+        """Go on from a prediction and the masks that were given."""
         other, video = prediction.video, self.video
         if (other.height, other.width, other.num_frames) != (video.height, video.width, video.num_frames):
             raise ConfigError(
@@ -311,6 +339,9 @@ class Editor:
             )
         asked = {result.query: result for result in prediction.results if result.query != DRAWN}
         objects = {key: obj for result in prediction.results for key, obj in self._of(result).items()}
+        for (query, obj_id, frame_idx), rle in given.items():
+            obj = objects[query, obj_id]
+            objects[query, obj_id] = replace(obj, references={**obj.references, frame_idx: rle})
         self._state = _State(objects, asked)
 
     # -- checks -----------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""`saymask serve`: sessions over HTTP, and one page that uses them."""

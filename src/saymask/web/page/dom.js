@@ -1,0 +1,20 @@
+// Short ways to elements.
+
+export const element = (id) => document.getElementById(id);
+
+// An element with properties, attributes (those with a hyphen, and role) and children.
+export function make(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-") || name === "role") made.setAttribute(name, value);
+    else made[name] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+export function swatch(colour) {
+  const made = make("span", { className: "swatch", "aria-hidden": "true" });
+  made.style.background = `rgb(${colour})`;
+  return made;
+}
