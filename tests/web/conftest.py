@@ -24,7 +24,7 @@ def client(tmp_path, engine):
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(tmp_path_factory):
     """Of a server for browsers."""
     from browsed import running

@@ -1,6 +1,7 @@
 """How the page looks and what it says: narrow, dark, when something is wrong, and with videos that are not simple."""
 
 import re
+from base64 import b64encode
 from fractions import Fraction
 
 import av
@@ -14,6 +15,11 @@ from served import SAID
 pytestmark = pytest.mark.slow
 CONTRAST = 4.5
 """Of text, WCAG 2 AA."""
+TRANSFER = """content => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))], "dropped.mp4"));
+  return transfer;
+}"""
 TEXT_COLOURS = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const under = (element) => {
@@ -144,6 +150,14 @@ def test_frames_are_found_however_they_are_timed_and_coded(visit, tmp_path, name
     for frame_idx in (*range(count), 3, 1, 2, count - 1, 0):
         tab.stand_at(frame_idx)
         assert abs(tab.pixels().mean() - 16 * (frame_idx + 1)) < 5, frame_idx
+
+
+def test_a_video_is_dropped_on_the_page(visit, tmp_path):
+    content = b64encode(write_clip(tmp_path / "clip.mp4").read_bytes()).decode()
+    tab = visit()
+    tab.page.dispatch_event("body", "drop", {"dataTransfer": tab.page.evaluate_handle(TRANSFER, content)})
+    expect(tab.status).to_have_text("Say what to look for.")
+    expect(tab.page.get_by_text("dropped.mp4 · ")).to_be_visible()
 
 
 def test_an_image_is_a_video_of_one_frame(visit, tmp_path):

@@ -1,4 +1,4 @@
-// Short ways to elements.
+// Short ways to elements, and files that are dropped.
 
 export const element = (id) => document.getElementById(id);
 
@@ -17,4 +17,19 @@ export function swatch(colour) {
   const made = make("span", { className: "swatch", "aria-hidden": "true" });
   made.style.background = `rgb(${colour})`;
   return made;
+}
+
+// Calls action(file) for a file that is dropped anywhere on the page.
+export function onDrop(action) {
+  const { classList } = document.body;
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    classList.add("over");
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget || classList.remove("over"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    classList.remove("over");
+    action(event.dataTransfer.files[0]);
+  });
 }

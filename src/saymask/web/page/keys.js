@@ -11,7 +11,7 @@ export function listen(table, help) {
     const { target } = event, key = nameOf(event), action = actions.get(key);
     if (!action || target.matches("select, textarea, input:not([type=radio], [type=range], [type=checkbox])")) return;
     if (/^(Arrow|Home|End)/.test(event.key) && target.matches("[type=radio], [type=range]")) return;  // they move themselves
-    if (event.key === " " && target.matches("button, input, summary")) return;
+    if (event.key === " " && target.matches("button, summary, [type=radio]")) return;
     if (event.altKey) return;
     event.preventDefault();
     action(key);
@@ -24,4 +24,5 @@ const nameOf = ({ key, shiftKey, ctrlKey, metaKey }) => {
 };
 
 const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", Control: "Ctrl", Escape: "Esc" };
-const shown = (key) => make("kbd", {}, key.split("+").map((part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" "));
+const nameOn = (part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part);
+const shown = (key) => make("kbd", {}, key.split("+").map(nameOn).join(" "));

@@ -9,7 +9,7 @@ export function say(text) {
   element("status").animate({ opacity: [1, 1, 0], offset: [0, 0.9, 1] }, { duration: SHOWN_MILLISECONDS, fill: "forwards" });
 }
 
-function complain({ message, hint = "" }) {
+export function complain({ message, hint = "" }) {
   element("message").textContent = message;
   element("hint").textContent = hint;
   element("problem").hidden = false;

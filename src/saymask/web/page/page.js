@@ -1,10 +1,10 @@
 // The page of `saymask serve`: frames from the browser's decoder, masks from the server as run lengths, both drawn on a canvas.
 
-import { element } from "./dom.js";
+import { element, onDrop } from "./dom.js";
 import { openFrames } from "./frames.js";
 import { drawJobs, follow } from "./jobs.js";
 import { listen } from "./keys.js";
-import { say, tried } from "./messages.js";
+import { complain, say, tried } from "./messages.js";
 import { Painting, tool } from "./painting.js";
 import { Panel } from "./panel.js";
 import { call, download, get, post, putSessionInAddress, sessionInAddress } from "./server.js";
@@ -21,7 +21,7 @@ const stage = new Stage(element("view"), element("outlines"));
 const timeline = new Timeline(element("scrub"), element("strips"), tried((index) => show(index)));
 const panel = new Panel(element("objects"), {
   choose: tried((key) => { session.chosen = key; return draw(); }),
-  rename: tried(async (object, phrase) => { await ofSession("rename", { query: object.query, obj_id: object.objId, phrase }); await refresh(); }),
+  rename: tried(rename),
   drop: tried(drop),
   askAll: tried((query) => ask(query)),
 });
@@ -34,6 +34,8 @@ function draw() {  // many calls while one frame is sought are one
   drawing ??= (async () => {
     try {
       for (; isWanted; await paint()) isWanted = false;
+    } catch (error) {
+      complain(error);
     } finally {
       drawing = null;
     }
@@ -44,8 +46,8 @@ function draw() {  // many calls while one frame is sought are one
 async function paint() {
   const { frameIdx, video } = session, current = session, image = await frames.show(frameIdx);
   if (current !== session) return;
-  const { preview } = painting;
-  const masks = session.objects.filter((object) => object.counts[frameIdx] && object !== preview?.object)
+  const { preview } = painting, replaced = preview?.object && keyOf(preview.object);
+  const masks = session.objects.filter((object) => object.counts[frameIdx] && keyOf(object) !== replaced)
     .map((object) => ({ counts: object.counts[frameIdx], colour: session.colourOf(object), isChosen: keyOf(object) === session.chosen }));
   if (preview) masks.push({ counts: preview.counts, colour: session.colourOf(preview.object ?? session.nextDrawn), isChosen: true });
   masks.sort((one, other) => one.isChosen - other.isChosen);
@@ -84,7 +86,6 @@ function placed(answer) {
   session.takeFrame(answer);
   session.chosen = keyOf({ query: answer.query, objId: answer.obj_id });
   session.chosenObject.given.add(answer.frame_idx);
-  session.chosenObject.scores[answer.frame_idx] ??= 1;
   panel.draw(session);
   say("Corrected on this frame; carry it to the others.");
   return draw();
@@ -128,7 +129,8 @@ async function ask(query, window = null) {
   session.chosen = null;
   await follow(parts, job_id, `Looking for “${query}”`, () => {
     const count = session.of(query).length;
-    return count ? `Found ${count} ${count === 1 ? "object" : "objects"} for “${query}”.` : `Nothing in the video answers to “${query}”.`;
+    if (!count) return `Nothing in the video answers to “${query}”.`;
+    return `Found ${count} ${count === 1 ? "object" : "objects"} for “${query}”.`;
   });
 }
 
@@ -141,6 +143,11 @@ async function undo() {
   const { undone } = await ofSession("undo");
   await refresh();
   say(undone ? "Taken back." : "There is nothing to take back.");
+}
+
+async function rename({ query, objId }, phrase) {
+  await ofSession("rename", { query, obj_id: objId, phrase });
+  await refresh();
 }
 
 async function drop(query, objId) {
@@ -207,16 +214,14 @@ for (const [id, action] of Object.entries({
   cancel: () => ofSession("cancel"), undo, play, masks: toggleMasks, back: () => step(-1), next: () => step(1),
   "mark-in": markIn, "mark-out": markOut, unmark,
 })) on(id, "click", action);
-for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
-addEventListener("dragover", () => document.body.classList.add("over"));
-addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("over"));
-addEventListener("drop", tried((event) => { document.body.classList.remove("over"); return upload(event.dataTransfer.files[0]); }));
+onDrop(tried(upload));
 addEventListener("pagehide", () => session?.keepPlace());
 
+const TOOLS = { a: "add", r: "remove", b: "brush", e: "eraser" };
 const whenOpen = (action) => (key) => session && tried(() => action(key))();
 listen([
   [["/"], "type a sentence", () => element("query").focus()],
-  [["a", "r", "b", "e"], "a click adds, a click removes, brush, eraser", (key) => painting.setTool({ a: "add", r: "remove", b: "brush", e: "eraser" }[key])],
+  [Object.keys(TOOLS), "a click adds, a click takes away, brush, eraser", (key) => painting.setTool(TOOLS[key])],
   [["[", "]"], "smaller, larger brush", (key) => painting.setSize(painting.size + (key === "]" ? 2 : -2))],
   [["n"], "the next click or stroke makes a new object", () => { session.chosen = null; panel.draw(session); return draw(); }],
   [["c"], "carry this frame's corrections", carry],

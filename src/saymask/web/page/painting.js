@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { say, tried } from "./messages.js";
 import { countsOf, gridOf } from "./rle.js";
 import { post } from "./server.js";
+import { keyOf } from "./session.js";
 
 export const tool = () => document.querySelector("[name=tool]:checked").value;
 const paints = () => tool() === "brush" || tool() === "eraser";
@@ -39,9 +40,13 @@ export class Painting {
     return Number(element("size").value);
   }
 
-  // The mask under the brush, to be shown in place of what the object had; null = nothing is painted.
+  get counts() {
+    return countsOf(this.stroke.grid, this.stroke.height, this.stroke.width);
+  }
+
+  // The mask under the brush, to be shown on its frame in place of what the object had; null = nothing is painted.
   get preview() {
-    return this.stroke && { object: this.object, counts: countsOf(this.stroke.grid, this.stroke.height, this.stroke.width) };
+    return this.stroke && this.page.session().frameIdx === this.frameIdx ? { object: this.object, counts: this.counts } : null;
   }
 
   async click(event) {
@@ -78,10 +83,12 @@ export class Painting {
   }
 
   async end() {
-    const { page, object, frameIdx } = this, session = page.session(), { counts } = this.preview, { height, width } = session.video;
+    const { page, object, frameIdx, counts } = this, session = page.session(), { height, width } = session.video;
     this.isDrawing = false;
     if (object) {  // shown at once; strokes may follow faster than answers
-      object.counts[frameIdx] = counts;
+      const painted = session.find(keyOf(object)) ?? object;  // it was read anew if a job has ended in the meantime
+      painted.counts[frameIdx] = counts;
+      painted.scores[frameIdx] = counts.length > 1 ? 1 : 0;
       this.stroke = null;
     }
     const mask = { frame_idx: frameIdx, rle: { size: [height, width], counts }, ...named(object) };

@@ -12,7 +12,7 @@ export const keyOf = ({ query, objId }) => JSON.stringify([query, objId]);
 export class Session {
   constructor(id, video) {
     Object.assign(this, { id, video, objects: [], answers: new Map(), chosen: null, frameIdx: 0, markers: null });
-    this.jobs = new Map();     // id -> {label, query, done, total}
+    this.jobs = new Map();     // id -> {done, total}
     this.colours = new Map();  // of queries, and of each object that was drawn: they stay while others go
   }
 
@@ -47,8 +47,8 @@ export class Session {
   get groups() {
     return this.queries.flatMap((query) => {
       const objects = this.of(query);
-      if (query === DRAWN) return objects.map((object) => ({ name: this.nameOf(object), objects: [object], colour: this.colourOf(object) }));
-      return [{ name: query, objects, colour: this.colourOf({ query }) }];
+      if (query !== DRAWN) return [{ name: query, objects, colour: this.colourOf({ query }) }];
+      return objects.map((object) => ({ name: this.nameOf(object), objects: [object], colour: this.colourOf(object) }));
     });
   }
 
@@ -84,7 +84,7 @@ export class Session {
   // Everything as the server has it.
   async refresh() {
     const { results, given, jobs } = await get(`v1/sessions/${this.id}`);
-    this.answers = new Map(results.map(({ query, text, notes }) => [query, { text, window: notes.window }]));
+    this.answers = new Map(results.map(({ query, notes }) => [query, { window: notes.window }]));
     this.answers.delete(DRAWN);
     this.objects = results.flatMap(({ query, objects }) => objects.map(({ obj_id, phrase, rle_T, scores_T }) => {
       const onFrames = given.filter((mask) => mask.query === query && mask.obj_id === obj_id).map((mask) => mask.frame_idx);

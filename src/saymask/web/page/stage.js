@@ -1,4 +1,5 @@
-// The frame with its masks. Two canvases lie on each other: pixels of the video below; outlines and the brush, as sharp as the screen, above.
+// The frame with its masks. Two canvases lie on each other: pixels of the video below, and above them outlines and the brush, as sharp as
+// the screen.
 
 import { eachRun, gridOf } from "./rle.js";
 
