@@ -28,6 +28,7 @@ PARSED_ONLY = {
     r"torchrun ": "needs several processes or machines",
     r"(pip|hf) ": "downloads",
     r"python bench/": "measures for minutes",
+    r"python examples/": "needs what it shows, and runs until it is stopped",
     r"saymask bench": "measures in processes of its own",
     r"saymask batch ": "starts processes of its own",
     r"saymask train (videolisa|villa|visa|xmem)_": "trains for half an hour to days",
@@ -173,6 +174,10 @@ def test_nothing_is_excused_that_no_page_says():
         ("python bench/memry.py", "memry.py"),
         ("make tset", "tset"),
         ("pytest tests/training/test_a_word.py", "test_a_word.py"),
+        ("curl http://127.0.0.1:8000/v1/vidoes/ID", "/v1/vidoes/ID"),
+        ("curl http://127.0.0.1:8000/v1/sessions/ID/queries", "get /v1/sessions/ID/queries"),
+        ("""curl --json '{"qeury": "the fish"}' http://127.0.0.1:8000/v1/sessions/ID/queries""", "qeury"),
+        ("curl -X PATCH --data-binary @clip.mp4 http://127.0.0.1:8000/v1/uploads/ID", "upload-offset"),
     ],
 )
 def test_a_mistyped_command_is_seen(command, fact, folder):

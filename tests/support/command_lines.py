@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import re
 import runpy
 import shlex
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import parse_qs, urlsplit
 
+import jsonschema
 from typer.main import get_command
 
 from saymask.cli.main import app
@@ -48,6 +52,8 @@ def check_command(line: str, complete: bool = True) -> None:
             assert all((ROOT / word).exists() for word in words if "/" in word), line
         case "pip" | "hf":
             assert words[0] in ("install", "download"), line
+        case "curl":
+            _check_curl(words)
         case _:
             raise AssertionError(f"{line}: nobody knows how to check {program!r}")
 
@@ -81,6 +87,42 @@ def _check_saymask(words: list[str], complete: bool) -> None:
 
 def _parameters(command: str, **parameters: Any) -> dict[str, Any]:
     return {"command": command, **parameters}
+
+
+def _check_curl(words: list[str]) -> None:
+    """What is asked of the server is in its schema: the request, its parameters, the headers that it needs, the fields of its body."""
+    from served import toy_engine
+
+    from saymask.web.app import create_app
+    from saymask.web.settings import Settings
+
+    parser = argparse.ArgumentParser(prog="curl")
+    parser.add_argument("address")
+    for flags in (["-i"], ["-I"], ["-N"], ["-O"], ["-J"]):
+        parser.add_argument(*flags, action="store_true")
+    parser.add_argument("-X", default="")
+    parser.add_argument("-H", action="append", default=[])
+    parser.add_argument("--json", type=json.loads)
+    parser.add_argument("--data-binary", default="")
+    try:
+        typed = parser.parse_args(words)
+    except SystemExit as error:
+        raise AssertionError(f"curl {shlex.join(words)}: exit code {error.code}") from error
+    parts = urlsplit(typed.address)
+    method = (typed.X or ("head" if typed.I else "post" if typed.json or typed.data_binary else "get")).lower()
+    with tempfile.TemporaryDirectory() as data:
+        schema = create_app(Settings(Path(data)), toy_engine()).openapi()
+    found = [path for path in schema["paths"] if re.fullmatch(re.sub(r"{\w+}", r"[^/]+", path), parts.path)]
+    assert found and method in schema["paths"][min(found, key=len)], f"{method} {parts.path}"
+    operation = schema["paths"][min(found, key=len)][method]
+    known = {(entry["in"], entry["name"]): entry for entry in operation.get("parameters", ())}
+    headers = {header.partition(":")[0].lower() for header in typed.H}
+    assert {("query", name) for name in parse_qs(parts.query)} | {("header", name) for name in headers} <= known.keys(), typed.address
+    needed = {name for (place, name), entry in known.items() if entry.get("required") and place != "path"}
+    assert needed <= headers | parse_qs(parts.query).keys(), f"{typed.address} needs {needed}"
+    if typed.json:
+        body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        jsonschema.validate(typed.json, {**schema["components"]["schemas"][body], "components": schema["components"]})
 
 
 class _Parsed(Exception):
