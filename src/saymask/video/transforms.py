@@ -30,9 +30,16 @@ class Geometry:
 
         The order is part of the published models: up to the padded size, cut off the padding, then to the original size.
         """
-        padded = _interpolate_logits(logits.float(), self.padded_size)
+        return _interpolate_logits(self.without_padding(logits), self.original_size)
+
+    def without_padding(self, logits: Tensor) -> Tensor:
+        """The first two of these steps: float32, at `resized_size`."""
         height, width = self.resized_size
-        return _interpolate_logits(padded[..., :height, :width], self.original_size)
+        return _interpolate_logits(logits.float(), self.padded_size)[..., :height, :width]
+
+    def transposed(self) -> Geometry:
+        """Of the same frames with rows for columns."""
+        return Geometry(self.original_size[::-1], self.resized_size[::-1], self.padded_size[::-1])
 
 
 def longest_side(height: int, width: int, size: int) -> tuple[int, int]:
