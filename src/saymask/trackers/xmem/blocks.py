@@ -123,21 +123,45 @@ class FusionBlock(nn.Module):
         self.block2 = ResidualBlock(out_channels, out_channels)
 
     def forward(self, frame_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
-        y_GChw = self.block1(torch.cat([for_each_object(frame_BChw, objects_GChw), objects_GChw], dim=1))
+        return self._refined(self.block1(torch.cat([for_each_object(frame_BChw, objects_GChw), objects_GChw], dim=1)))
+
+    def _refined(self, y_GChw: Tensor) -> Tensor:
         return self.block2(y_GChw + self.attention(y_GChw))
 
 
+class SharedFusionBlock(FusionBlock):
+    """The same, in two steps: the first convolutions are sums over channels, and what the frame adds is the same for all objects."""
+
+    def __init__(self, frame_channels: int, object_channels: int, out_channels: int):
+        super().__init__(frame_channels, object_channels, out_channels)
+        if frame_channels + object_channels == out_channels:
+            raise ValueError(f"{out_channels} channels come in and out of a fusion, so it has no shortcut; choose another decoder_width")
+
+    def of_frame(self, frame_BChw: Tensor) -> tuple[Tensor, Tensor]:
+        """The frame's part of the first convolution and of the shortcut."""
+        num = frame_BChw.shape[1]
+        conv, shortcut = self.block1.conv1, self.block1.downsample
+        return _conv(frame_BChw.relu(), conv.weight[:, :num], conv.bias), _conv(frame_BChw, shortcut.weight[:, :num], shortcut.bias)
+
+    def forward(self, of_frame: tuple[Tensor, Tensor], objects_GChw: Tensor) -> Tensor:
+        num = objects_GChw.shape[1]
+        conv, shortcut = self.block1.conv1, self.block1.downsample
+        first_GChw, around_GChw = (for_each_object(part_BChw, objects_GChw) for part_BChw in of_frame)
+        y_GChw = self.block1.conv2((first_GChw + _conv(objects_GChw.relu(), conv.weight[:, -num:])).relu())
+        return self._refined(y_GChw + around_GChw + _conv(objects_GChw, shortcut.weight[:, -num:]))
+
+
 class UpsampleBlock(nn.Module):
-    """Object features at twice their resolution, refined with the frame's features there."""
+    """Object features at twice their resolution, refined with what `skip_conv` makes of the frame's features there."""
 
     def __init__(self, skip_channels: int, in_channels: int, out_channels: int):
         super().__init__()
         self.skip_conv = nn.Conv2d(skip_channels, in_channels, 3, padding=1)
         self.out_conv = ResidualBlock(in_channels, out_channels)
 
-    def forward(self, skip_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
+    def forward(self, skipped_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
         finer_GChw = functional.interpolate(objects_GChw, scale_factor=2, mode="bilinear", align_corners=False)
-        return self.out_conv(finer_GChw + for_each_object(self.skip_conv(skip_BChw), objects_GChw))
+        return self.out_conv(finer_GChw + for_each_object(skipped_BChw, objects_GChw))
 
 
 class SensoryCell(nn.Module):
@@ -159,6 +183,11 @@ class SensoryCell(nn.Module):
 def for_each_object(frame_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
     """A frame's features once for each of its objects."""
     return frame_BChw.repeat_interleave(len(objects_GChw) // len(frame_BChw), dim=0)
+
+
+def _conv(x_GChw: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 3x3 convolution with a part of a module's weights."""
+    return functional.conv2d(x_GChw, weight, bias, padding=1)
 
 
 def _resnet_shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange
@@ -22,7 +22,7 @@ from transformers.utils import ModelOutput
 from saymask.trackers.xmem.affinity import readout, similarity, top_k_softmax
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.losses import bootstrapped_cross_entropy, soft_dice
-from saymask.trackers.xmem.parts import Decoder, KeyEncoder, KeyProjection, ValueEncoder
+from saymask.trackers.xmem.parts import Decoder, FrameParts, KeyEncoder, KeyProjection, ValueEncoder
 
 STRIDE = 16
 """Sides of an image must be multiples of this; keys, values and the sensory memory live on that grid."""
@@ -36,7 +36,10 @@ TRAIN_MEM_EVERY = 2
 
 @dataclass(frozen=True)
 class FrameKey:
-    """What the network keeps of a frame whatever the objects: how memory is matched with it, and features for the decoder."""
+    """What the network keeps of a frame whatever the objects: how memory is matched with it, and features for the decoder.
+
+    `decoded` holds what the decoder has made of the frame alone, once it was asked: the next objects need not have it made again.
+    """
 
     key_BChw: Tensor
     shrinkage_B1hw: Tensor
@@ -44,6 +47,12 @@ class FrameKey:
     f16_BChw: Tensor
     f8_BChw: Tensor
     f4_BChw: Tensor
+    decoded: list[FrameParts] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All but what can be made again, in the order of the constructor."""
+        return self.key_BChw, self.shrinkage_B1hw, self.selection_BChw, self.f16_BChw, self.f8_BChw, self.f4_BChw
 
 
 @dataclass
@@ -127,8 +136,9 @@ class XMemNetwork(PreTrainedModel):
         """
         B, N = readout_BNChw.shape[:2]
         memory_BNChw = readout_BNChw if hidden_BNChw is None else torch.cat([readout_BNChw, hidden_BNChw], dim=2)
-        features = frame.f16_BChw, frame.f8_BChw, frame.f4_BChw
-        logits_G1hw, scales = self.decoder(features, memory_BNChw.flatten(0, 1))
+        if not frame.decoded:
+            frame.decoded.append(self.decoder.of_frame((frame.f16_BChw, frame.f8_BChw, frame.f4_BChw)))
+        logits_G1hw, scales = self.decoder(frame.decoded[0], memory_BNChw.flatten(0, 1))
         if update_hidden and hidden_BNChw is not None:
             cell = self.decoder.hidden_update
             hidden_BNChw = cell(cell.at_stride_16(scales), hidden_BNChw.flatten(0, 1)).unflatten(0, (B, N))
@@ -181,7 +191,7 @@ class XMemNetwork(PreTrainedModel):
 
 def _split_time(frames: FrameKey, clips: int) -> list[FrameKey]:
     """Keys of B * T frames -> T keys of B frames."""
-    per_frame = zip(*(tensor.unflatten(0, (clips, -1)).unbind(1) for tensor in vars(frames).values()), strict=True)
+    per_frame = zip(*(tensor.unflatten(0, (clips, -1)).unbind(1) for tensor in frames.tensors), strict=True)
     return [FrameKey(*tensors) for tensors in per_frame]
 
 

@@ -19,6 +19,7 @@ from saymask.trackers.xmem.blocks import (
     Bottleneck,
     FusionBlock,
     SensoryCell,
+    SharedFusionBlock,
     UpsampleBlock,
     resnet_stage,
 )
@@ -26,6 +27,8 @@ from saymask.trackers.xmem.config import XMemConfig
 
 Scales = tuple[Tensor, Tensor, Tensor]
 """One picture's features at stride 16, 8 and 4."""
+FrameParts = tuple[tuple[Tensor, Tensor], Tensor, Tensor]
+"""What the decoder makes of a frame alone, at stride 16, 8 and 4."""
 
 
 class KeyEncoder(nn.Module):
@@ -91,24 +94,33 @@ class Decoder(nn.Module):
     def __init__(self, config: XMemConfig):
         super().__init__()
         width, skip = config.decoder_width, config.key_encoder_width
-        self.fuser = FusionBlock(16 * skip, config.value_dim + config.hidden_dim, 2 * width)
+        self.fuser = SharedFusionBlock(16 * skip, config.value_dim + config.hidden_dim, 2 * width)
         self.up_16_8 = UpsampleBlock(8 * skip, 2 * width, width)
         self.up_8_4 = UpsampleBlock(4 * skip, width, width)
         self.pred = nn.Conv2d(width, 1, 3, padding=1)
         if config.hidden_dim:
             self.hidden_update = DecoderSensoryCell(width, config.hidden_dim)
 
-    def forward(self, features: Scales, memory_GChw: Tensor) -> tuple[Tensor, Scales]:
-        """Logits of all objects, and the three scales from which the sensory memory is updated.
+    def of_frame(self, features: Scales) -> FrameParts:
+        """The frame's part, which is the same for all objects: two fifths of the work for one object.
 
         Args:
             features: f16, f8, f4 of the frame.
-            memory_GChw: readout, followed by the sensory memory if there is one.
         """
         f16_BChw, f8_BChw, f4_BChw = features
-        g16_GChw = self.fuser(f16_BChw, memory_GChw)
-        g8_GChw = self.up_16_8(f8_BChw, g16_GChw)
-        g4_GChw = self.up_8_4(f4_BChw, g8_GChw)
+        return self.fuser.of_frame(f16_BChw), self.up_16_8.skip_conv(f8_BChw), self.up_8_4.skip_conv(f4_BChw)
+
+    def forward(self, frame: FrameParts, memory_GChw: Tensor) -> tuple[Tensor, Scales]:
+        """Logits of all objects, and the three scales from which the sensory memory is updated.
+
+        Args:
+            frame: from `of_frame`.
+            memory_GChw: readout, followed by the sensory memory if there is one.
+        """
+        at_16, at_8_BChw, at_4_BChw = frame
+        g16_GChw = self.fuser(at_16, memory_GChw)
+        g8_GChw = self.up_16_8(at_8_BChw, g16_GChw)
+        g4_GChw = self.up_8_4(at_4_BChw, g8_GChw)
         logits_G1hw = self.pred(g4_GChw.relu())
         return logits_G1hw, (g16_GChw, g8_GChw, torch.cat([g4_GChw, logits_G1hw], dim=1))
 
