@@ -5,7 +5,8 @@
 Prints one JSON object; a table of seconds goes to standard error. `start_up` is imports and loading, from the start of the process to the
 opening of the source; `after_masks` is what is left to do when the last mask is there. `decoding` and `model` are the seconds in which some
 thread reads frames, or the model answers and makes masks; `writing` those in which some thread draws and encodes. These three may run side
-by side, so they need not add up to the total. With --repeat the run of the median total is shown.
+by side, so they need not add up to the total. `cpu` is what all threads have used of the processor, which other programs disturb least.
+With --repeat the run of the median total is shown.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-STAGES = ("start_up", "decoding", "model", "writing", "after_masks", "total")
+STAGES = ("start_up", "decoding", "model", "writing", "after_masks", "total", "cpu")
 
 
 class Busy:
@@ -66,6 +67,8 @@ class Busy:
 def watch(busy: Busy, opened: list[float]) -> None:
     """Put the stopwatch round what reads frames, what answers and what writes."""
     from saymask import records
+    from saymask.exports import encoder
+    from saymask.exports.feed import Feed
     from saymask.models.choice import ModelForEach
     from saymask.session import asking
     from saymask.video import reader
@@ -80,13 +83,14 @@ def watch(busy: Busy, opened: list[float]) -> None:
     def watched(models: ModelForEach, video: records.Video | None) -> Any:
         segmenter: Any = for_video(models, video)
         for name in ("reason", "encode_image", "decode"):
-            if hasattr(segmenter, name) and not hasattr(getattr(segmenter, name), "__wrapped__"):
+            if hasattr(segmenter, name) and name not in vars(segmenter):  # the second time it is the same one
                 setattr(segmenter, name, busy.timed("model", getattr(segmenter, name)))
         return segmenter
 
     reader.open_source, ModelForEach.for_video = opening, watched
     asking.threshold = busy.timed("model", asking.threshold)
-    records.Prediction.save = busy.timed("writing", records.Prediction.save)
+    Feed._write, Feed.finish = busy.timed("writing", Feed._write), busy.timed("writing", Feed.finish)
+    encoder._Stream.encode = busy.timed("writing", encoder._Stream.encode)
 
 
 def child(result: Path, begun: float, words: list[str]) -> None:
