@@ -39,7 +39,8 @@ class Geometry:
 
     def transposed(self) -> Geometry:
         """Of the same frames with rows for columns."""
-        return Geometry(self.original_size[::-1], self.resized_size[::-1], self.padded_size[::-1])
+        (H, W), (h, w), (padded_h, padded_w) = self.original_size, self.resized_size, self.padded_size
+        return Geometry((W, H), (w, h), (padded_w, padded_h))
 
 
 def longest_side(height: int, width: int, size: int) -> tuple[int, int]:

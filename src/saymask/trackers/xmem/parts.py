@@ -17,9 +17,9 @@ from torch.nn import functional
 from saymask.trackers.xmem.blocks import (
     BasicBlock,
     Bottleneck,
+    FramePart,
     FusionBlock,
     SensoryCell,
-    SharedFusionBlock,
     UpsampleBlock,
     resnet_stage,
 )
@@ -27,7 +27,7 @@ from saymask.trackers.xmem.config import XMemConfig
 
 Scales = tuple[Tensor, Tensor, Tensor]
 """One picture's features at stride 16, 8 and 4."""
-FrameParts = tuple[tuple[Tensor, Tensor], Tensor, Tensor]
+FrameParts = tuple[FramePart, Tensor, Tensor]
 """What the decoder makes of a frame alone, at stride 16, 8 and 4."""
 
 
@@ -80,9 +80,10 @@ class ValueEncoder(nn.Module):
         if config.hidden_dim:
             self.hidden_reinforce = SensoryCell(config.value_dim, config.hidden_dim)
 
-    def forward(self, pixels_G5HW: Tensor, f16_BChw: Tensor) -> Tensor:
+    def forward(self, pixels_G5HW: Tensor, frame: FramePart) -> Tensor:
+        """Values of all objects; `frame` is what `fuser.of_frame` makes of f16."""
         features_GChw = self.layer1(_stem(self.conv1, self.bn1, pixels_G5HW))
-        return self.fuser(f16_BChw, self.layer3(self.layer2(features_GChw)))
+        return self.fuser(frame, self.layer3(self.layer2(features_GChw)))
 
 
 class Decoder(nn.Module):
@@ -94,7 +95,7 @@ class Decoder(nn.Module):
     def __init__(self, config: XMemConfig):
         super().__init__()
         width, skip = config.decoder_width, config.key_encoder_width
-        self.fuser = SharedFusionBlock(16 * skip, config.value_dim + config.hidden_dim, 2 * width)
+        self.fuser = FusionBlock(16 * skip, config.value_dim + config.hidden_dim, 2 * width)
         self.up_16_8 = UpsampleBlock(8 * skip, 2 * width, width)
         self.up_8_4 = UpsampleBlock(4 * skip, width, width)
         self.pred = nn.Conv2d(width, 1, 3, padding=1)
