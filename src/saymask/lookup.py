@@ -85,7 +85,7 @@ TASKS: dict[str, str] = {
 }
 """What a recipe's `kind` stands for; nobody types these."""
 WRITERS: dict[str, str] = {
-    "overlay": "saymask.exports.writer:write_overlay",
+    "overlay": "saymask.exports.overlay:write_overlay",
     "png": "saymask.exports.writer:write_png",
     "davis": "saymask.exports.writer:write_davis",
     "coco": "saymask.exports.annotations:write_coco",
@@ -107,6 +107,19 @@ WRITERS: dict[str, str] = {
     "blur-rest": "saymask.exports.layers:write_blur_rest",
 }
 """What writes a prediction in a format; keyword arguments beyond the prediction and the folder are the format's settings."""
+FRAME_WRITERS: dict[str, str] = {
+    "overlay": "saymask.exports.overlay:overlay_frames",
+    "png": "saymask.exports.writer:png_frames",
+    "davis": "saymask.exports.writer:davis_frames",
+    "alpha": "saymask.exports.layers:alpha_frames",
+    "alpha-webm": "saymask.exports.layers:alpha_webm_frames",
+    "matte": "saymask.exports.layers:matte_frames",
+    "cutout": "saymask.exports.layers:cutout_frames",
+    "cutout-rest": "saymask.exports.layers:cutout_rest_frames",
+    "blur": "saymask.exports.layers:blur_frames",
+    "blur-rest": "saymask.exports.layers:blur_rest_frames",
+}
+"""What writes a format frame by frame, while the masks are found; the others need the whole prediction."""
 READERS: dict[str, str] = {
     "json": "saymask.exports.prediction_json:read_json",
 }
@@ -147,7 +160,13 @@ def table(kind: str) -> dict[str, str]:
     """All names of a kind ("model", "tracker", "prompter", "dataset", "recipe", "format") -> "module:attribute"."""
     if kind == "model":
         return {name: target for family in families().values() for name, target in family.models.items()}
-    others = {"task": TASKS, "prediction file": READERS, "attachment": ATTACHMENTS, "integration": INTEGRATIONS}
+    others = {
+        "frame writer": FRAME_WRITERS,
+        "task": TASKS,
+        "prediction file": READERS,
+        "attachment": ATTACHMENTS,
+        "integration": INTEGRATIONS,
+    }
     return others.get(kind) or TABLES[kind]
 
 

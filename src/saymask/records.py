@@ -152,16 +152,36 @@ class Rle:
     def encode_all(cls, masks_MWH: np.ndarray) -> list[Rle]:
         """Several masks of one size, given column by column: bool masks_MWH."""
         num_masks, width, height = masks_MWH.shape
-        flat_MP = masks_MWH.reshape(num_masks, width * height)
-        changes_MP = flat_MP[:, 1:] != flat_MP[:, :-1]
-        rows, places = changes_MP.nonzero()
-        firsts = np.searchsorted(rows, np.arange(num_masks + 1))
-        rles = []
-        for row in range(num_masks):
-            inside = [0] if flat_MP.shape[1] and flat_MP[row, 0] else []
-            bounds = np.concatenate([[0], inside, places[firsts[row] : firsts[row + 1]] + 1, [flat_MP.shape[1]]])
-            rles.append(cls(height, width, np.diff(bounds).astype(np.uint32)))
-        return rles
+        return cls.encode_columns(masks_MWH.reshape(num_masks * width, height), np.arange(num_masks * width), num_masks, width)
+
+    @classmethod
+    def encode_columns(cls, columns_AH: np.ndarray, places_A: np.ndarray, num_masks: int, width: int) -> list[Rle]:
+        """Several masks of one size, of which only some columns are given; no pixel of the others is inside.
+
+        Args:
+            columns_AH: bool, from top to bottom.
+            places_A: mask * width + column of each, ascending.
+            num_masks, width: of all masks.
+        """
+        height = columns_AH.shape[1]
+        if not columns_AH.size:
+            return [cls.empty(height, width)] * num_masks
+        num_pixels = width * height
+        flat = columns_AH.reshape(-1)
+        inner = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        inner = inner[inner % height != 0]  # the others are between two columns
+        starts_A = places_A * height + places_A // width  # with a free position behind every mask, where its last run may end
+        begun, ended = starts_A[columns_AH[:, 0]], starts_A[columns_AH[:, -1]] + height
+        bounds = np.sort(np.concatenate([starts_A[inner // height] + inner % height, begun, ended]))
+        again = bounds[1:] == bounds[:-1]  # a run that goes on in the next column
+        is_bound = bounds % (num_pixels + 1) != num_pixels
+        is_bound[1:] &= ~again
+        is_bound[:-1] &= ~again
+        bounds = bounds[is_bound]
+        firsts_M = np.arange(num_masks) * (num_pixels + 1)
+        bounds = np.sort(np.concatenate([bounds, firsts_M, firsts_M + num_pixels]))
+        splits = np.searchsorted(bounds, firsts_M[1:])
+        return [cls(height, width, np.diff(part).astype(np.uint32)) for part in np.split(bounds, splits)]
 
     @classmethod
     def empty(cls, height: int, width: int) -> Rle:

@@ -84,3 +84,9 @@ def test_a_source_that_does_not_exist(tmp_path):
     result = run(tmp_path / "none.mp4")
     assert result.exit_code == 1
     assert "none.mp4" in result.stderr
+
+
+def test_a_baseline_is_read_before_anything_is_measured(compared, tmp_path):
+    (tmp_path / "earlier.json").write_text("[]")
+    result = run("--device", "cpu", "--baseline", tmp_path / "earlier.json")
+    assert (result.exit_code, compared) == (2, []) and "earlier.json" in result.stderr

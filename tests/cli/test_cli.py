@@ -60,7 +60,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         def __exit__(self, *_):
             stage.calls.append(("closed", self.video.name))
 
-        def segment(self, queries, progress, **options):
+        def segment(self, queries, progress, each=None, **options):
             stage.calls.append(("segment", self.video.name, list(queries), options))
             stage.during_segment(self.video)
             progress(1, 1)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from saymask.exports.contact_sheet import write_sheet
 from saymask.exports.drawing import QUERY_COLOURS, legend_entries
-from saymask.exports.writer import write_overlay
+from saymask.exports.overlay import write_overlay
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from saymask.errors import VideoError
 from saymask.exports.contact_sheet import write_sheet
 from saymask.exports.drawing import QUERY_COLOURS, Legend, draw_mask, fit, font, legible
-from saymask.exports.writer import query_slugs, write_davis, write_overlay, write_png
+from saymask.exports.overlay import write_overlay
+from saymask.exports.writer import query_slugs, write_davis, write_png
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
 from saymask.storage.atomic import fill_folder, new_file, new_folder
 from saymask.video.masks import davis_palette

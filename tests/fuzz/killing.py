@@ -115,6 +115,7 @@ def _command(arguments: Sequence[str]) -> None:
 def import_everything() -> None:
     """Once, in the process that is forked from."""
     import saymask.evaluation.run
+    import saymask.exports.overlay
     import saymask.exports.writer
     import saymask.models.videolisa.segmenter
     import saymask.session

@@ -15,6 +15,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from saymask.batch.places import Place
 from saymask.batch.settings import BatchSettings
 from saymask.batch.sources import SourceFacts, digest, nbytes
 from saymask.errors import ConfigError, DataError
+from saymask.exports.feed import Feed, OpenFolder
 from saymask.records import Prediction
 from saymask.runtime import Shard
 
@@ -157,7 +159,11 @@ class Manifest:
         content = self.place.read(f"failed/{job.id}.json")
         return None if content is None else Failure(**json.loads(content))
 
-    def keep(self, job: Job, prediction: Prediction) -> None:
+    def scratch(self, job: Job) -> OpenFolder:
+        """Where a job's result may be prepared; `tidy` removes what a killed worker leaves there."""
+        return partial(self.place.scratch, f"results/{job.id}")
+
+    def keep(self, job: Job, prediction: Prediction, feed: Feed) -> None:
         """Write a job's result, which replaces the note that it has failed; a result that is there already stays.
 
         Raises:
@@ -165,7 +171,7 @@ class Manifest:
         """
 
         def fill(folder: Path) -> None:
-            prediction.save(folder, self.settings.formats)
+            feed.finish(prediction, folder)
             files = {path.relative_to(folder).as_posix(): digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
             asked = self.settings.model_dump(mode="json")
             record = Record(job.to_json(), asked, _model(prediction), SourceFacts.of(prediction.video), _found(prediction), files)

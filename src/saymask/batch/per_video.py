@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
 if TYPE_CHECKING:
+    from saymask.exports.feed import Feed
     from saymask.models.base import Segmenter
     from saymask.records import Prediction, Video
     from saymask.trackers.base import Tracker
@@ -84,13 +85,19 @@ class VideoAsker:
             self.wording.options(self.models.for_video(None))
 
     def ask(
-        self, source: Path, queries: Sequence[str], more: Mapping[str, Any] | None = None, watch: Watch = lambda name: nullcontext()
+        self,
+        source: Path,
+        queries: Sequence[str],
+        feed: Feed,
+        more: Mapping[str, Any] | None = None,
+        watch: Watch = lambda name: nullcontext(),
     ) -> Prediction:
         """Segment what the queries name.
 
         Args:
             source: a video, an image or a folder of frames.
             queries: all are served by one pass over the video.
+            feed: writes what can be written while the masks are found; the rest is left to its `finish`.
             more: options for this video alone.
             watch: follows the progress.
 
@@ -108,8 +115,10 @@ class VideoAsker:
         segmenter, options = self.introduce(video, queries, more)
         with disk_trouble_named(source), watch(video.name) as progress:
             runtime = self.models.runtime
-            with VideoSession(video, segmenter, self.tracker, min_stability=self.min_stability, runtime=runtime) as session:
-                return session.segment(queries, progress=progress, **options, **self.pace)
+            watched = feed.watched(video)
+            with VideoSession(watched, segmenter, self.tracker, min_stability=self.min_stability, runtime=runtime) as session:
+                prediction = session.segment(queries, progress=progress, each=feed.add, **options, **self.pace)
+            return replace(prediction, video=video)
 
     def introduce(self, video: Video, queries: Sequence[str], more: Mapping[str, Any] | None = None) -> tuple[Segmenter, dict[str, Any]]:
         """The model for a video and its options; what the user should know of both is told.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol
 
 from saymask.errors import ConfigError, VideoError
-from saymask.storage.atomic import new_file, new_folder, remove_drafts, replaced_file
+from saymask.storage.atomic import new_file, new_folder, remove_drafts, replaced_file, scratch_folder
 
 Fill = Callable[[Path], None]
 
@@ -50,6 +51,10 @@ class Place(Protocol):
 
     def keep(self, name: str, fill: Fill, last: str) -> None:
         """Make a folder that `fill` fills; `last` is the file in it that says that it is whole. What is there already stays."""
+        ...
+
+    def scratch(self, name: str) -> AbstractContextManager[Path]:
+        """An empty folder of this machine in which that one can be prepared; it is removed at the end."""
         ...
 
     def tidy(self, name: str) -> None:
@@ -105,6 +110,9 @@ class LocalPlace:
         except VideoError:
             if not (path / last).exists():  # otherwise another writer was faster
                 raise
+
+    def scratch(self, name: str) -> AbstractContextManager[Path]:
+        return scratch_folder(self._with_parent(name))
 
     def tidy(self, name: str) -> None:
         remove_drafts(self.root / name)
@@ -178,6 +186,11 @@ class FsspecPlace:
                 there = self._at(f"{name}/{path.relative_to(draft).as_posix()}")
                 self._files.makedirs(there.rpartition("/")[0], exist_ok=True)
                 self._files.put_file(str(path), there)
+
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="saymask-") as folder:
+            yield Path(folder)
 
     def tidy(self, name: str) -> None:
         """Nothing to do: without its last file a folder is none, and the next writer writes the same names."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from saymask.batch.jobs import Job
 from saymask.batch.manifest import Manifest
 from saymask.batch.per_video import VideoAsker, disk_trouble_named, why_failed
+from saymask.exports.feed import Feed
 
 
 def do_job(job: Job, asker: VideoAsker, manifest: Manifest) -> str | None:
@@ -19,9 +20,10 @@ def do_job(job: Job, asker: VideoAsker, manifest: Manifest) -> str | None:
     """
     source = Path(job.source)
     try:
-        prediction = asker.ask(source, job.queries, job.options)
-        with disk_trouble_named(source):
-            manifest.keep(job, prediction)
+        with Feed(manifest.settings.formats, manifest.scratch(job)) as feed:
+            prediction = asker.ask(source, job.queries, feed, job.options)
+            with disk_trouble_named(source):
+                manifest.keep(job, prediction, feed)
     except Exception as error:
         why = why_failed(error, source)
         manifest.fail(job, why)

@@ -32,6 +32,10 @@ def bench(
     queries: Annotated[str, typer.Option(help="Numbers of queries to measure with, comma-separated.")] = "1,16",
     stages_only: Annotated[bool, typer.Option("--stages-only", help="Without the published script's structure.")] = False,
     repeat: Annotated[int, typer.Option(min=1, help="Repeat each measurement N times and take the median.")] = 1,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="An earlier run's JSON, to compare the session with."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write the JSON here instead of printing it.")] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -43,13 +47,20 @@ def bench(
         raise ConfigError(f"--frames and --size are for the video that is drawn without a SOURCE; leave them out for {source}")
     height, width = _parse_size(size or (TOY_SIZE if model == "toy" else SIZE))
     runtime = Runtime.choose(device, dtype)
+    from saymask.benchmark.baseline import as_text, beside, read_baseline
     from saymask.benchmark.speed import VARIANTS, Run, compare, format_table
+
+    earlier = read_baseline(baseline) if baseline else None
 
     with new_file(out) if out else nullcontext() as draft, _source(source, frames or NUM_FRAMES, height, width) as path:
         variants = ["ours"] if stages_only else list(VARIANTS)
         results = compare(Run(path, model, runtime, vision_tower, repeat=repeat), counts, variants, note)
         note(format_table(results))
-        text = json.dumps({**results, "source": str(source) if source else "moving noise"}, indent=1)
+        results["source"] = str(source) if source else "moving noise"
+        if baseline and earlier:
+            results = beside(results, earlier, baseline)
+            note(as_text(results))
+        text = json.dumps(results, indent=1)
         if draft:
             draft.write_text(text + "\n", encoding="utf-8")
     say(f"wrote {shown(out.absolute())}" if out else text)

@@ -9,14 +9,14 @@ import itertools
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import typer
 
 from saymask.errors import ConfigError, VideoError
-from saymask.storage.atomic import fill_folder, is_vacant, new_folder, replaced_file
+from saymask.storage.atomic import fill_folder, is_vacant, new_folder, replaced_file, scratch_folder
 from saymask.storage.json_files import read_json
 
 
@@ -102,6 +102,12 @@ def _require_writable(final: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise VideoError(f"{final}: cannot be written ({reason}); choose another folder with -o") from None
+
+
+def scratch_beside(wanted: Path) -> AbstractContextManager[Path]:
+    """A hidden folder, on the disk where `wanted` or a sibling of it will be, that is removed at the end."""
+    parent = next(path for path in wanted.resolve().parents if path.exists())
+    return scratch_folder(parent / wanted.resolve().name)
 
 
 @contextmanager

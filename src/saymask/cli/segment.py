@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from saymask.cli.output import (
     progress_bar,
     report_error,
     say,
+    scratch_beside,
     shown,
     write_index,
 )
@@ -31,6 +33,7 @@ from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
 if TYPE_CHECKING:
+    from saymask.exports.feed import Feed
     from saymask.records import Prediction, QueryResult
     from saymask.session import VideoSession
     from saymask.trackers.base import Tracker
@@ -138,6 +141,7 @@ def segment(
         raise ConfigError("SOURCE is empty; give a video, an image or a folder")
     _check_queries(queries)
     names = parse_formats(formats)
+    from saymask.exports.feed import Feed
     from saymask.video.reader import find_sources, left_out
     from saymask.video.stream import is_stream, open_stream
 
@@ -180,9 +184,11 @@ def segment(
         entry = {"source": str(path)}
         entries.append(entry)
         try:
-            prediction = asker.ask(path, queries, watch=progress_bar)
-            with disk_trouble_named(path):
-                written = _save(prediction, only_folder or (out or OUT) / name, names)
+            wanted = only_folder or (out or OUT) / name
+            with Feed(names, partial(scratch_beside, wanted)) as feed:
+                prediction = asker.ask(path, queries, feed, watch=progress_bar)
+                with disk_trouble_named(path):
+                    written = _save(prediction, feed, wanted, names)
             entry["folder"] = shown(written[0].parent)
             if len(paths) > 1:
                 say(f"{path}:")
@@ -221,11 +227,11 @@ def ask(session: VideoSession, queries: Sequence[str], options: Mapping[str, Any
         return session.segment(queries, progress=progress, **(options or {}))
 
 
-def _save(prediction: Prediction, wanted: Path, formats: Sequence[str]) -> list[Path]:
+def _save(prediction: Prediction, feed: Feed, wanted: Path, formats: Sequence[str]) -> list[Path]:
     """Write all formats into a folder that appears only when it is complete; return the paths in it."""
     final = free_folder(wanted)
     with progress_bar(f"writing {', '.join(formats)}"), output_folder(final) as draft:
-        written = prediction.save(draft, formats)
+        written = feed.finish(prediction, draft)
     return [final / path.relative_to(draft) for path in written]
 
 

@@ -37,16 +37,21 @@ class LegendEntry:
     masklets: tuple[Masklet, ...]
 
 
-def legend_entries(results: Sequence[QueryResult]) -> list[list[LegendEntry]]:
+def legend_entries(results: Sequence[QueryResult], found: Sequence[bool] | None = None) -> list[list[LegendEntry]]:
     """For each query, its lines: one for each object that has words of its own, otherwise one with the query for all of its objects.
 
     A text that the font cannot show is replaced by "query N"; a query without a pixel on any frame says so; objects that share their
     words are numbered.
+
+    Args:
+        results: what was found.
+        found: which queries have a pixel on any frame; None = as the results' masks say.
     """
     entries = []
-    for number, result in enumerate(results, start=1):
+    found = found or [any(rle.area for masklet in result.masklets for rle in masklet.rle_T) for result in results]
+    for number, (result, has_pixel) in enumerate(zip(results, found, strict=True), start=1):
         query = legible(result.query, f"query {number}")
-        if not any(rle.area for masklet in result.masklets for rle in masklet.rle_T):
+        if not (has_pixel and result.masklets):
             entries.append([LegendEntry(f"{query} (nothing found)", result.masklets)])
         elif any(masklet.phrase for masklet in result.masklets):
             entries.append([LegendEntry(_name(masklet, result, query), (masklet,)) for masklet in result.masklets])
@@ -68,17 +73,24 @@ def contour_width(height: int, width: int) -> int:
 
 
 def draw_mask(frame_HWC: np.ndarray, rle: Rle, colour: tuple[int, int, int], contour: int, opacity: float = _OPACITY) -> None:
-    """Tint the mask (`opacity` 0: not at all) and draw its contour, `contour` pixels wide, just inside its edge."""
+    """Tint the mask (`opacity` 0: not at all) and draw its contour, `contour` pixels wide, just inside its edge.
+
+    The frame's pixels lie one after the other (C order), so that those of the mask have numbers; only they are read and written.
+    """
     box = rle.box()
     if box is None:
         return
     x0, y0, x1, y1 = box
-    mask_HW = rle.decode()[y0:y1, x0:x1]
-    view_HWC = frame_HWC[y0:y1, x0:x1]
-    for channel, goal in enumerate(colour):
-        tint = (np.arange(256) * (1 - opacity) + goal * opacity).round().astype(np.uint8)
-        np.copyto(view_HWC[..., channel], tint[view_HWC[..., channel]], where=mask_HW)
-    view_HWC[mask_HW & ~_eroded(mask_HW, contour)] = colour
+    rows_HW = np.zeros((y1 - y0, frame_HWC.shape[1]), dtype=bool)
+    mask_HW = rows_HW[:, x0:x1]
+    mask_HW[:] = rle.decode()[y0:y1, x0:x1]
+    levels = frame_HWC[y0:y1].reshape(-1, copy=False)
+    places = np.flatnonzero(rows_HW) * 3
+    for goal in colour:
+        tint = (np.arange(256) * (1 - opacity) + goal * opacity).round().astype(np.uint8).tobytes()
+        levels[places] = np.frombuffer(levels[places].tobytes().translate(tint), dtype=np.uint8)
+        places += 1
+    frame_HWC[y0:y1, x0:x1][mask_HW & ~_eroded(mask_HW, contour)] = colour
 
 
 def _eroded(mask_HW: np.ndarray, steps: int) -> np.ndarray:

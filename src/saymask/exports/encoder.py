@@ -7,14 +7,16 @@ so: untagged files are shown with shifted colours by browsers. H.264 needs even 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
@@ -62,20 +64,26 @@ VP9_ALPHA = Encoding(
 )
 
 
-def write_video(
+AddFrame = Callable[[np.ndarray], None]
+"""Takes the next uint8 frame_HWC in the encoding's source pixels; it may not be changed afterwards."""
+
+
+@contextmanager
+def new_video(
     path: Path,
-    frames: Iterable[np.ndarray],
     timestamps_T: np.ndarray,
     duration: float,
     tags: Mapping[str, str] | None = None,
     pixel_aspect: Fraction = Fraction(1),
     encoding: Encoding = H264,
-) -> None:
-    """Encode frames to `path`, which appears when all are written.
+) -> Iterator[AddFrame]:
+    """Give a function that takes the frames of a video one by one; `path` appears when the block ends without an exception.
+
+    A frame is encoded in another thread while the next one is made, so an error may be raised a frame late. Large frames are encoded at
+    once, to hold one at a time.
 
     Args:
-        frames: uint8 frames_HWC in the encoding's source pixels, one per timestamp, all of one size.
-        timestamps_T: seconds, strictly increasing.
+        timestamps_T: seconds, strictly increasing, one for each frame that will come.
         duration: seconds from the first frame's start to the last one's end.
         tags: container metadata, such as a comment.
         pixel_aspect: width of a pixel over its height.
@@ -88,9 +96,29 @@ def write_video(
     if len(set(ticks)) < len(ticks):
         raise VideoError(f"{path}: frames are closer in time than the {1 / encoding.ticks_per_second:g} s of {encoding.container}")
     end = round((float(timestamps_T[0]) + duration) * encoding.ticks_per_second)
-    coming = _one_ahead(iter(frames))  # not in the zip, which holds a frame until it has the next one
-    spans = ((pts, span, next(coming)) for pts, span in zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
-    _write(path, spans, Fraction(len(ticks) / duration), tags or {}, pixel_aspect, encoding)
+    spans = iter(zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
+    with _new_file(path, Fraction(len(ticks) / duration), tags or {}, pixel_aspect, encoding) as encode:
+
+        def add(frame_HWC: np.ndarray) -> None:
+            encode(*next(spans), frame_HWC)
+
+        yield add
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    timestamps_T: np.ndarray,
+    duration: float,
+    tags: Mapping[str, str] | None = None,
+    pixel_aspect: Fraction = Fraction(1),
+    encoding: Encoding = H264,
+) -> None:
+    """Encode frames to `path`: `new_video` with all of its frames."""
+    with new_video(path, timestamps_T, duration, tags, pixel_aspect, encoding) as add:
+        for frame_HWC in frames:
+            add(frame_HWC)
+            del frame_HWC  # a large one must be gone before the next is made
 
 
 def record_video(path: Path, timed_frames: Iterable[tuple[float, np.ndarray]], fps: float, tags: Mapping[str, str] | None = None) -> None:
@@ -100,33 +128,50 @@ def record_video(path: Path, timed_frames: Iterable[tuple[float, np.ndarray]], f
         timed_frames: seconds, strictly increasing, with uint8 RGB frames_HWC of one size; at least one.
         fps: frames per second; the last frame is shown for 1 / fps.
 
-    Errors as for `write_video`.
+    Errors as for `new_video`.
     """
-
-    def spans() -> Iterator[tuple[int, int, np.ndarray]]:
+    with _new_file(path, Fraction(fps), tags or {}, Fraction(1), H264) as encode:
         before: tuple[int, np.ndarray] | None = None
         for time, frame_HWC in timed_frames:
             pts = round(time * _TICKS_PER_SECOND)
             if before is not None:
-                yield before[0], pts - before[0], before[1]
+                encode(before[0], pts - before[0], before[1])
             before = pts, frame_HWC
         if before is not None:
-            yield before[0], round(_TICKS_PER_SECOND / fps), before[1]
-
-    _write(path, spans(), Fraction(fps), tags or {}, Fraction(1), H264)
+            encode(before[0], round(_TICKS_PER_SECOND / fps), before[1])
 
 
-def _write(
-    path: Path,
-    spans: Iterable[tuple[int, int, np.ndarray]],
-    rate: Fraction,
-    tags: Mapping[str, str],
-    pixel_aspect: Fraction,
-    encoding: Encoding,
-) -> None:
+Encode = Callable[[int, int, np.ndarray], None]
+"""Takes a frame's time and how long it is shown, in ticks, and the frame."""
+
+
+@contextmanager
+def _new_file(path: Path, rate: Fraction, tags: Mapping[str, str], pixel_aspect: Fraction, encoding: Encoding) -> Iterator[Encode]:
+    """A file that frames are encoded to, in another thread unless they are large."""
+    # Without random identifiers and dates, so that the same frames give the same bytes.
+    options = {"movflags": "+faststart", "fflags": "+bitexact"} if encoding.container != "webm" else {"fflags": "+bitexact"}
     with new_file(path) as draft:
         try:
-            _encode(draft, spans, rate, tags, pixel_aspect, encoding)
+            with (
+                av.open(str(draft), "w", format=encoding.container, options=options) as container,
+                ThreadPoolExecutor(1, thread_name_prefix="saymask-encode") as worker,
+            ):
+                container.metadata.update(tags)
+                stream = _Stream(container, rate, pixel_aspect, encoding)
+                under_way: list[Future[None]] = []
+
+                def encode(pts: int, span: int, frame_HWC: np.ndarray) -> None:
+                    while under_way:
+                        under_way.pop().result()
+                    if _is_large(frame_HWC):
+                        stream.encode(pts, span, frame_HWC)
+                    else:
+                        under_way.append(worker.submit(stream.encode, pts, span, frame_HWC))
+
+                yield encode
+                for last in under_way:
+                    last.result()
+                stream.finish()
         except FFmpegError as error:
             if isinstance(error, OSError):
                 raise
@@ -135,22 +180,15 @@ def _write(
             ) from None
 
 
-def _encode(
-    path: Path,
-    spans: Iterable[tuple[int, int, np.ndarray]],
-    rate: Fraction,
-    tags: Mapping[str, str],
-    pixel_aspect: Fraction,
-    encoding: Encoding,
-) -> None:
-    """Encode frames, each with its time and how long it is shown, in ticks."""
-    shown_for: dict[int | None, int] = {}
-    # Without random identifiers and dates, so that the same frames give the same bytes.
-    options = {"movflags": "+faststart", "fflags": "+bitexact"} if encoding.container != "webm" else {"fflags": "+bitexact"}
-    with av.open(str(path), "w", format=encoding.container, options=options) as container:
-        container.metadata.update(tags)
+class _Stream:
+    """The one stream of a container; the first frame says its size."""
+
+    def __init__(self, container: OutputContainer, rate: Fraction, pixel_aspect: Fraction, encoding: Encoding):
+        self._container, self._pixel_aspect, self._encoding = container, pixel_aspect, encoding
+        self._shown_for: dict[int | None, int] = {}
         stream = container.add_stream(encoding.codec, rate=rate.limit_denominator(1001), options=dict(encoding.options))
         assert isinstance(stream, av.VideoStream)
+        self._stream = stream
         stream.pix_fmt = encoding.pixels
         codec = stream.codec_context
         codec.time_base = Fraction(1, encoding.ticks_per_second)
@@ -159,52 +197,42 @@ def _encode(
         codec.colorspace = codec.color_primaries = codec.color_trc = _BT709
         codec.color_range = _LIMITED_RANGE
 
-        def mux(packets: list[Packet]) -> None:
-            for packet in packets:
-                packet.duration = shown_for.pop(packet.pts)
-                container.mux(packet)
+    def encode(self, pts: int, span: int, frame_HWC: np.ndarray) -> None:
+        encoding, codec = self._encoding, self._stream.codec_context
+        self._shown_for[pts] = span
+        fitting_HWC = np.ascontiguousarray(_even(frame_HWC) if encoding.even else frame_HWC)
+        if not codec.is_open:
+            self._stream.height, self._stream.width = fitting_HWC.shape[:2]
+            codec.sample_aspect_ratio = self._pixel_aspect
+            if encoding.even and _is_large(fitting_HWC):
+                codec.options = {**codec.options, **_FEW_FRAMES_HELD}
+        # A copy has the alignment that FFmpeg converts exactly; of a large frame there is no room for one.
+        wrap = av.VideoFrame.from_numpy_buffer if _is_large(fitting_HWC) else av.VideoFrame.from_ndarray
+        picture = wrap(fitting_HWC, format=encoding.source_pixels)
+        picture = picture.reformat(
+            format=encoding.pixels,
+            dst_colorspace="ITU709",
+            dst_color_range="MPEG",
+            dst_color_primaries=_BT709,
+            dst_color_trc=_BT709,
+            threads=1,  # by several, FFmpeg now and then gives other values at the edges of their parts
+        )
+        picture.pts, picture.time_base = pts, codec.time_base
+        del fitting_HWC  # a large one must be gone before the encoder takes more
+        self._mux(self._stream.encode(picture))
 
-        for pts, span, frame_HWC in spans:
-            shown_for[pts] = span
-            fitting_HWC = np.ascontiguousarray(_even(frame_HWC) if encoding.even else frame_HWC)
-            is_large = fitting_HWC.shape[0] * fitting_HWC.shape[1] > _LARGE_PIXELS
-            if not codec.is_open:
-                stream.height, stream.width = fitting_HWC.shape[:2]
-                codec.sample_aspect_ratio = pixel_aspect
-                if encoding.even and is_large:
-                    codec.options = {**codec.options, **_FEW_FRAMES_HELD}
-            # A copy has the alignment that FFmpeg converts exactly; of a large frame there is no room for one.
-            wrap = av.VideoFrame.from_numpy_buffer if is_large else av.VideoFrame.from_ndarray
-            picture = wrap(fitting_HWC, format=encoding.source_pixels)
-            picture = picture.reformat(
-                format=encoding.pixels,
-                dst_colorspace="ITU709",
-                dst_color_range="MPEG",
-                dst_color_primaries=_BT709,
-                dst_color_trc=_BT709,
-                threads=1,  # by several, FFmpeg now and then gives other values at the edges of their parts
-            )
-            picture.pts, picture.time_base = pts, codec.time_base
-            del frame_HWC, fitting_HWC  # large ones must be gone before the next is made
-            mux(stream.encode(picture))
-            del picture
-        mux(stream.encode())
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        self._mux(self._stream.encode())
+
+    def _mux(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            packet.duration = self._shown_for.pop(packet.pts)
+            self._container.mux(packet)
 
 
-def _one_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same frames; while one is encoded, the next is made in another thread. Large ones are made in turn, to hold one at a time."""
-    first_HWC = next(frames)
-    num_pixels = first_HWC.shape[0] * first_HWC.shape[1]
-    yield first_HWC
-    del first_HWC
-    if num_pixels > _LARGE_PIXELS:
-        yield from frames
-        return
-    with ThreadPoolExecutor(1) as maker:
-        coming = maker.submit(next, frames, None)
-        while (frame_HWC := coming.result()) is not None:
-            coming = maker.submit(next, frames, None)
-            yield frame_HWC
+def _is_large(frame_HWC: np.ndarray) -> bool:
+    return frame_HWC.shape[0] * frame_HWC.shape[1] > _LARGE_PIXELS
 
 
 def _even(frame_HWC: np.ndarray) -> np.ndarray:

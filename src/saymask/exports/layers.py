@@ -6,27 +6,32 @@ image it is a PNG.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from saymask.errors import VideoError
-from saymask.exports.encoder import H264, MATTE, PRORES_4444, VP9_ALPHA, Encoding, write_video
-from saymask.exports.writer import each_frame, query_slugs
-from saymask.records import Prediction, QueryResult
+from saymask.exports.encoder import H264, MATTE, PRORES_4444, VP9_ALPHA, Encoding, new_video
+from saymask.exports.framewise import FrameFile, ReadPixels, by_query, each_frame, union, write_frames
+from saymask.exports.writer import query_slugs
+from saymask.records import Prediction, QueryResult, Rle, Video
 from saymask.storage.atomic import new_folder
 
 Layer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """uint8 frame_HWC and bool mask_HW -> uint8 frame_HWC, with a fourth channel where there is transparency."""
 _BLUR_SHARE = 1 / 16
 """Radius of the blur over the shorter side of the frame: faces and plates cannot be read through it."""
+_FILES_AT_ONCE = 4
+"""So many queries are encoded side by side; each encoder holds some frames."""
 
 
 def write_alpha(prediction: Prediction, directory: Path) -> Path:
     """The objects with transparency around them, for editors: alpha/<query>.mov, ProRes 4444."""
-    return _write(prediction, directory / "alpha", _alpha, PRORES_4444)
+    return write_frames(alpha_frames, prediction, directory)
 
 
 def write_alpha_webm(prediction: Prediction, directory: Path) -> Path:
@@ -37,38 +42,32 @@ def write_alpha_webm(prediction: Prediction, directory: Path) -> Path:
     Raises:
         VideoError: the source's pixels are not square, which the container's writer cannot say.
     """
-    aspect = prediction.video.pixel_aspect
-    if aspect != 1:
-        raise VideoError(
-            f"alpha-webm: pixels of {prediction.video.name} are {aspect.numerator}:{aspect.denominator}, WebM is written with square ones; "
-            "use the format alpha"
-        )
-    return _write(prediction, directory / "alpha-webm", _alpha, VP9_ALPHA)
+    return write_frames(alpha_webm_frames, prediction, directory)
 
 
 def write_matte(prediction: Prediction, directory: Path) -> Path:
     """The objects white, everything else black: matte/<query>.mp4; exact at a threshold of one half."""
-    return _write(prediction, directory / "matte", _matte, MATTE)
+    return write_frames(matte_frames, prediction, directory)
 
 
 def write_cutout(prediction: Prediction, directory: Path) -> Path:
     """The objects alone, everything else black: cutout/<query>.mp4."""
-    return _write(prediction, directory / "cutout", _cutout, H264)
+    return write_frames(cutout_frames, prediction, directory)
 
 
 def write_cutout_rest(prediction: Prediction, directory: Path) -> Path:
     """Everything but the objects, which are black: cutout-rest/<query>.mp4."""
-    return _write(prediction, directory / "cutout-rest", _inverted(_cutout), H264)
+    return write_frames(cutout_rest_frames, prediction, directory)
 
 
 def write_blur(prediction: Prediction, directory: Path) -> Path:
     """The objects blurred, everything else as it is: blur/<query>.mp4."""
-    return _write(prediction, directory / "blur", _blur, H264)
+    return write_frames(blur_frames, prediction, directory)
 
 
 def write_blur_rest(prediction: Prediction, directory: Path) -> Path:
     """Everything but the objects blurred: blur-rest/<query>.mp4."""
-    return _write(prediction, directory / "blur-rest", _inverted(_blur), H264)
+    return write_frames(blur_rest_frames, prediction, directory)
 
 
 def _alpha(frame_HWC: np.ndarray, mask_HW: np.ndarray) -> np.ndarray:
@@ -94,24 +93,68 @@ def _inverted(layer: Layer) -> Layer:
     return lambda frame_HWC, mask_HW: layer(frame_HWC, ~mask_HW)
 
 
-def _write(prediction: Prediction, path: Path, layer: Layer, encoding: Encoding) -> Path:
-    """A file per query in a new folder."""
-    video = prediction.video
-    slugs = query_slugs([result.query for result in prediction.results])
+@contextmanager
+def _layer_frames(
+    folder: str, layer: Layer, encoding: Encoding, video: Video, results: Sequence[QueryResult], directory: Path
+) -> Iterator[FrameFile]:
+    """A file per query in a new folder. Of many queries the first ones are written at once, the others when all frames have come."""
+    path, masks_T = directory / folder, []
+    titled = list(zip(query_slugs([result.query for result in results]), results, strict=True))
+    groups = [range(first, min(first + _FILES_AT_ONCE, len(titled))) for first in range(0, len(titled), _FILES_AT_ONCE)]
     with new_folder(path) as draft:
-        for slug, result in zip(slugs, prediction.results, strict=True):
-            frames = (
-                layer(frame_HWC, _mask(result, index, video.height, video.width)) for index, frame_HWC in enumerate(each_frame(video))
-            )
-            if video.num_frames == 1:
-                Image.fromarray(next(frames)).save(draft / f"{slug}.png")
-            else:
-                file = draft / f"{slug}.{encoding.container}"
-                tags = {"title": f"{video.name}: {result.query}"}
-                write_video(file, frames, video.timestamps_T, video.duration, tags, video.pixel_aspect, encoding)
-    return path
+
+        @contextmanager
+        def open_group(group: range) -> Iterator[Callable[[list[Sequence[Rle]], np.ndarray], None]]:
+            with ExitStack() as files:
+                new = [_new_layer(video, draft / titled[place][0], titled[place][1], encoding) for place in group]
+                encode = [files.enter_context(file) for file in new]
+
+                def add(masks: list[Sequence[Rle]], frame_HWC: np.ndarray) -> None:
+                    for place, take in zip(group, encode, strict=True):
+                        take(layer(frame_HWC, union(masks[place], video)))
+
+                yield add
+
+        with open_group(groups[0]) as add_to_first:
+
+            def add(rles: Sequence[Rle], pixels: ReadPixels) -> None:
+                masks_T.append(by_query(results, rles))
+                add_to_first(masks_T[-1], pixels())
+
+            yield FrameFile(path, add)
+        for group in groups[1:]:
+            with open_group(group) as add_to_group:
+                for masks, frame_HWC in zip(masks_T, each_frame(video), strict=True):
+                    add_to_group(masks, frame_HWC)
 
 
-def _mask(result: QueryResult, frame_idx: int, height: int, width: int) -> np.ndarray:
-    """All objects of a query on one frame, bool mask_HW; empty if it found none."""
-    return result.mask(frame_idx) if result.masklets else np.zeros((height, width), dtype=bool)
+@contextmanager
+def _new_layer(video: Video, stem: Path, result: QueryResult, encoding: Encoding) -> Iterator[Callable[[np.ndarray], None]]:
+    """The file of one query, and what takes its frames."""
+    if video.num_frames == 1:
+        yield lambda frame_HWC: Image.fromarray(frame_HWC).save(stem.with_name(f"{stem.name}.png"))
+        return
+    file, tags = stem.with_name(f"{stem.name}.{encoding.container}"), {"title": f"{video.name}: {result.query}"}
+    with new_video(file, video.timestamps_T, video.duration, tags, video.pixel_aspect, encoding) as add:
+        yield add
+
+
+alpha_frames = partial(_layer_frames, "alpha", _alpha, PRORES_4444)
+matte_frames = partial(_layer_frames, "matte", _matte, MATTE)
+cutout_frames = partial(_layer_frames, "cutout", _cutout, H264)
+cutout_rest_frames = partial(_layer_frames, "cutout-rest", _inverted(_cutout), H264)
+blur_frames = partial(_layer_frames, "blur", _blur, H264)
+blur_rest_frames = partial(_layer_frames, "blur-rest", _inverted(_blur), H264)
+
+
+@contextmanager
+def alpha_webm_frames(video: Video, results: Sequence[QueryResult], directory: Path) -> Iterator[FrameFile]:
+    """The format alpha-webm frame by frame; errors as for `write_alpha_webm`."""
+    aspect = video.pixel_aspect
+    if aspect != 1:
+        raise VideoError(
+            f"alpha-webm: pixels of {video.name} are {aspect.numerator}:{aspect.denominator}, WebM is written with square ones; "
+            "use the format alpha"
+        )
+    with _layer_frames("alpha-webm", _alpha, VP9_ALPHA, video, results, directory) as file:
+        yield file

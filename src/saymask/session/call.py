@@ -61,10 +61,11 @@ class Call:
         return self.queries.index(query)
 
     def masklet(self, query: int, obj_id: int, found: dict[int, tuple[Rle, float]]) -> Masklet:
-        """One object's masks, once every frame has been found."""
+        """One object's masks, once every frame has been found, or before any has."""
         obj = self.answers[query].objects[obj_id - 1]
-        rles, scores = zip(*(found[i] for i in range(len(found))), strict=True)
-        return Masklet(obj_id, rles, np.array(scores, dtype=np.float32), obj.phrase, obj.presence, obj.frame_presence)
+        rles = tuple(found[i][0] for i in range(len(found)))
+        scores_T = np.array([found[i][1] for i in range(len(found))], dtype=np.float32)
+        return Masklet(obj_id, rles, scores_T, obj.phrase, obj.presence, obj.frame_presence)
 
     def masklets(self, found: Sequence[dict[int, tuple[Rle, float]]]) -> list[list[Masklet]]:
         """All objects' masks, per query."""

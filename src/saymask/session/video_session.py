@@ -83,6 +83,7 @@ class VideoSession(AskedVideo):
         progress: Progress | None = None,
         causal: bool = False,
         ask_every: float | None = ASK_EVERY,
+        each: Callable[[FrameResult, Sequence[QueryResult]], None] | None = None,
         **options: Any,
     ) -> Prediction:
         """Masks on every frame for one query or several.
@@ -91,6 +92,8 @@ class VideoSession(AskedVideo):
             queries: what to find; several are served by one pass over the video.
             progress: called with (frames done, frames in all) after every frame.
             causal, ask_every: as for `stream`; what was found so cannot be refined.
+            each: called with every frame's result when it is found, and with what was asked and answered, without masks; not if causal,
+                where objects come and go.
             options: of the model's family, e.g. `answer="generate"` to let the model write its answer: an object for each that it names,
                 perhaps none; or `template="raw"` to pass a query unchanged.
 
@@ -100,12 +103,21 @@ class VideoSession(AskedVideo):
         """
         if causal:
             return self._segment_causally(queries, progress, ask_every, options)
-        collected = FrameMasklets()
+        collected, asked = FrameMasklets(), ()
         for done, result in enumerate(self.stream(queries, **options), start=1):
             collected.add(result)
+            if each:
+                each(result, asked := asked or self._asked())
             if progress:
                 progress(done, self.video.num_frames)
         return self.predicted(collected)
+
+    def _asked(self) -> tuple[QueryResult, ...]:
+        """The last call's queries, texts and objects; no object has a mask yet."""
+        assert self._last is not None
+        unseen = self._last.masklets([{} for _ in self._last.objects])
+        answered = zip(self._last.queries, self._last.answers, unseen, strict=True)
+        return tuple(QueryResult(query, answer.text, tuple(masklets)) for query, answer, masklets in answered)
 
     def predicted(self, collected: FrameMasklets) -> Prediction:
         """What `stream` has given as a prediction, which can be refined from now on.

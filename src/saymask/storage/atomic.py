@@ -82,6 +82,18 @@ def fill_folder(path: Path) -> Iterator[Path]:
         draft.rename(path)
 
 
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`, named like a draft of it, that is removed at the end: what is to stay is moved out of it.
+
+    Raises:
+        VideoError: its parent folder does not exist, or the disk refuses (full, no permission).
+    """
+    with _draft(path) as draft:
+        draft.mkdir()
+        yield draft
+
+
 def remove_drafts(path: Path) -> None:
     """Remove what killed writers of a file or folder have left; nobody may be writing it."""
     any_token = "[0-9a-f]" * (2 * _TOKEN_BYTES)  # and no other file's draft whose name merely begins alike

@@ -30,9 +30,17 @@ class Geometry:
 
         The order is part of the published models: up to the padded size, cut off the padding, then to the original size.
         """
-        padded = _interpolate_logits(logits.float(), self.padded_size)
+        return _interpolate_logits(self.without_padding(logits), self.original_size)
+
+    def without_padding(self, logits: Tensor) -> Tensor:
+        """The first two of these steps: float32, at `resized_size`."""
         height, width = self.resized_size
-        return _interpolate_logits(padded[..., :height, :width], self.original_size)
+        return _interpolate_logits(logits.float(), self.padded_size)[..., :height, :width]
+
+    def transposed(self) -> Geometry:
+        """Of the same frames with rows for columns."""
+        (H, W), (h, w), (padded_h, padded_w) = self.original_size, self.resized_size, self.padded_size
+        return Geometry((W, H), (w, h), (padded_w, padded_h))
 
 
 def longest_side(height: int, width: int, size: int) -> tuple[int, int]:

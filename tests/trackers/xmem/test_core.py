@@ -25,6 +25,9 @@ class ToldNetwork:
         self.encoded_prob.append(prob_BNHW[0, :, 0])
         return torch.zeros(1, prob_BNHW.shape[1], 3, 1, 1), hidden + 100 if deep_update else hidden
 
+    def deep_update(self, value, hidden):
+        return hidden + 100
+
     def decode(self, frame, readout_BNChw, hidden, update_hidden):
         logits_BNHW = torch.tensor(LOGITS[: readout_BNChw.shape[1]])[None, :, None, None].expand(1, -1, 1, 2)
         return logits_BNHW, hidden + 1 if update_hidden else hidden
@@ -136,3 +139,11 @@ def test_a_network_without_sensory_memory_has_none(monkeypatch):
     monkeypatch.setattr(network, "decode", lambda frame, readout, hidden, update_hidden: (torch.zeros(1, 1, 1, 2), hidden))
     walk(tracked, {0: given([1.0, 0.0])}, 5)
     assert tracked.hidden_BNChw is None
+
+
+def test_a_value_that_was_learnt_is_not_made_again_but_updates_the_sensory_memory():
+    tracked, network = core()
+    learnt = GivenMasks(torch.tensor([[[1.0, 0.0]]]), torch.tensor([True]), remember=False, value_BNChw=torch.zeros(1, 1, 3, 1, 1))
+    tracked.step(FRAME, learnt)
+    assert network.encoded_prob == []
+    assert tracked.hidden_BNChw is not None and tracked.hidden_BNChw.tolist() == [[[[[100.0]]]]]

@@ -117,13 +117,13 @@ def test_a_second_walk_uses_what_the_budget_kept(network, monkeypatch):
     frames = EncodedFrames(network, video, budget_bytes=2**30)
     calls = encoded(frames, monkeypatch)
     first = list(frames.walk([4, 1]))
-    assert frames._cache.budget.used == 2 * sum(tensor.nbytes for tensor in (first[0].image_13HW, *vars(first[0].key).values()))
+    assert frames._cache.budget.used == 2 * sum(tensor.nbytes for tensor in (first[0].image_13HW, *first[0].key.tensors))
     again = list(frames.walk(range(6)))
     assert len(calls) == 6
     assert reads == [[4, 1], [0, 2, 3, 5]]
     for kept, frame in zip(first, (again[4], again[1]), strict=True):
         assert torch.equal(kept.image_13HW, frame.image_13HW)
-        assert all(torch.equal(ours, theirs) for ours, theirs in zip(vars(kept.key).values(), vars(frame.key).values(), strict=True))
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(kept.key.tensors, frame.key.tensors, strict=True))
 
 
 def test_a_full_budget_keeps_the_first_frames(network, monkeypatch):

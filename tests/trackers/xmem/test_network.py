@@ -188,7 +188,7 @@ def one_step(network: XMemNetwork, images_B3HW: Tensor, masks_BNHW: Tensor) -> d
     with torch.no_grad():
         frame = network.encode_key(images_B3HW)
         hidden = network.initial_hidden(frame, masks_BNHW.shape[1])
-        value, deep = network.encode_value(images_B3HW, frame.f16_BChw, hidden, masks_BNHW, deep_update=True)
+        value, deep = network.encode_value(images_B3HW, frame, hidden, masks_BNHW, deep_update=True)
         logits, updated = network.decode(frame, value, deep, update_hidden=True)
     tensors = {"value": value, "logits": logits, "deep": deep, "updated": updated}
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
@@ -240,12 +240,12 @@ def published_chain(network: XMemNetwork, images_TCHW: Tensor, masks_1NHW: Tenso
 
     keys = [network.encode_key(images_TCHW[None, t]) for t in range(4)]
     hidden = network.initial_hidden(keys[0], masks_1NHW.shape[1])
-    value_0, hidden_0 = network.encode_value(images_TCHW[:1], keys[0].f16_BChw, hidden, masks_1NHW, deep_update=True)
+    value_0, hidden_0 = network.encode_value(images_TCHW[:1], keys[0], hidden, masks_1NHW, deep_update=True)
     readout_1, found["similarity_1"], found["affinity_1"] = read(keys[:1], [value_0], keys[1], top_k=20)
     logits_1, segmented_1 = network.decode(keys[1], readout_1, hidden_0, update_hidden=True)
     found["logits_1"], found["prob_1"] = all_logits(logits_1), aggregate(logits_1.sigmoid())[0]
     masks_1NHW = aggregate(logits_1.sigmoid())[:, 1:]
-    value_1, hidden_1 = network.encode_value(images_TCHW[1:2], keys[1].f16_BChw, segmented_1, masks_1NHW, deep_update=True)
+    value_1, hidden_1 = network.encode_value(images_TCHW[1:2], keys[1], segmented_1, masks_1NHW, deep_update=True)
     _, _, found["affinity_full_3"] = read(keys[:2], [value_0, value_1], keys[3], top_k=48)
     readout_3, found["similarity_3"], found["affinity_top30_3"] = read(keys[:2], [value_0, value_1], keys[3], top_k=30)
     found["usage_top30_3"] = found["affinity_top30_3"].sum(1)

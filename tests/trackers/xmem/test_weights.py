@@ -72,7 +72,7 @@ def test_a_network_runs_in_bf16(tmp_path: Path):
         image_13HW, masks_1NHW = torch.randn(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
         with torch.no_grad():
             frame = network.encode_key(image_13HW)
-            value, hidden = network.encode_value(image_13HW, frame.f16_BChw, network.initial_hidden(frame, 1), masks_1NHW, True)
+            value, hidden = network.encode_value(image_13HW, frame, network.initial_hidden(frame, 1), masks_1NHW, True)
             logits[dtype], hidden = network.decode(frame, value, hidden, update_hidden=True)
         assert hidden is not None and hidden.dtype == value.dtype == frame.key_BChw.dtype == getattr(torch, dtype)
     torch.testing.assert_close(logits["bfloat16"], logits["float32"], atol=0.05, rtol=0)

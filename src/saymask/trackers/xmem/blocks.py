@@ -7,6 +7,7 @@ names of the published checkpoint, `ChannelGate` and `SpatialGate` included, so 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,33 @@ class ResidualBlock(nn.Module):
         return self.conv2(y_GChw.relu()) + self.downsample(x_GChw)
 
 
+FramePart = tuple[Tensor, Tensor]
+"""What a frame adds to the first convolution of a `JoiningBlock` and to its shortcut, at each of its objects."""
+
+
+class JoiningBlock(ResidualBlock):
+    """A residual block over the channels of a frame followed by those of an object.
+
+    Its first convolutions are sums over channels: the frame's part of them is made once for all objects.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        if in_channels == out_channels:
+            raise ValueError(f"{in_channels} channels of frame and object become as many, so there is no shortcut; choose another width")
+
+    def of_frame(self, frame_BChw: Tensor) -> FramePart:
+        num = frame_BChw.shape[1]
+        conv, shortcut = self.conv1, cast(nn.Conv2d, self.downsample)
+        return _conv(frame_BChw.relu(), conv.weight[:, :num], conv.bias), _conv(frame_BChw, shortcut.weight[:, :num], shortcut.bias)
+
+    def forward(self, frame: FramePart, objects_GChw: Tensor) -> Tensor:
+        num = objects_GChw.shape[1]
+        first_GChw, around_GChw = (for_each_object(part_BChw, objects_GChw) for part_BChw in frame)
+        first_GChw = first_GChw + _conv(objects_GChw.relu(), self.conv1.weight[:, -num:])
+        return self.conv2(first_GChw.relu()) + around_GChw + _conv(objects_GChw, cast(nn.Conv2d, self.downsample).weight[:, -num:])
+
+
 class ChannelGate(nn.Module):
     """Scales each channel by what its mean and its maximum over the picture say."""
 
@@ -114,30 +142,33 @@ class Cbam(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Joins a frame's features with those of each object."""
+    """Joins a frame's features with those of each object, in two steps: what `of_frame` gives is the same for all objects."""
 
     def __init__(self, frame_channels: int, object_channels: int, out_channels: int):
         super().__init__()
-        self.block1 = ResidualBlock(frame_channels + object_channels, out_channels)
+        self.block1 = JoiningBlock(frame_channels + object_channels, out_channels)
         self.attention = Cbam(out_channels)
         self.block2 = ResidualBlock(out_channels, out_channels)
 
-    def forward(self, frame_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
-        y_GChw = self.block1(torch.cat([for_each_object(frame_BChw, objects_GChw), objects_GChw], dim=1))
+    def of_frame(self, frame_BChw: Tensor) -> FramePart:
+        return self.block1.of_frame(frame_BChw)
+
+    def forward(self, frame: FramePart, objects_GChw: Tensor) -> Tensor:
+        y_GChw = self.block1(frame, objects_GChw)
         return self.block2(y_GChw + self.attention(y_GChw))
 
 
 class UpsampleBlock(nn.Module):
-    """Object features at twice their resolution, refined with the frame's features there."""
+    """Object features at twice their resolution, refined with what `skip_conv` makes of the frame's features there."""
 
     def __init__(self, skip_channels: int, in_channels: int, out_channels: int):
         super().__init__()
         self.skip_conv = nn.Conv2d(skip_channels, in_channels, 3, padding=1)
         self.out_conv = ResidualBlock(in_channels, out_channels)
 
-    def forward(self, skip_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
+    def forward(self, skipped_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
         finer_GChw = functional.interpolate(objects_GChw, scale_factor=2, mode="bilinear", align_corners=False)
-        return self.out_conv(finer_GChw + for_each_object(self.skip_conv(skip_BChw), objects_GChw))
+        return self.out_conv(finer_GChw + for_each_object(skipped_BChw, objects_GChw))
 
 
 class SensoryCell(nn.Module):
@@ -159,6 +190,11 @@ class SensoryCell(nn.Module):
 def for_each_object(frame_BChw: Tensor, objects_GChw: Tensor) -> Tensor:
     """A frame's features once for each of its objects."""
     return frame_BChw.repeat_interleave(len(objects_GChw) // len(frame_BChw), dim=0)
+
+
+def _conv(x_GChw: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 3x3 convolution with a part of a module's weights."""
+    return functional.conv2d(x_GChw, weight, bias, padding=1)
 
 
 def _resnet_shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:

@@ -28,12 +28,14 @@ class GivenMasks:
         trusted_N: which rows count; the others are predicted. A new object's row always counts.
         remember: keep the frame in memory; not if permanent memory has it.
         permanent: in the permanent memory, not the working one.
+        value_BNChw: what was learnt of just these masks, all of them trusted; None = it is not known.
     """
 
     masks_NHW: Tensor
     trusted_N: Tensor
     remember: bool
     permanent: bool = False
+    value_BNChw: Tensor | None = None
 
 
 class XMemCore:
@@ -57,11 +59,12 @@ class XMemCore:
         self._last_mem_frame = 0
         self._last_deep_update = -deep_update_every
 
-    def learn(self, frame: EncodedFrame, masks_NHW: Tensor) -> None:
-        """Put a reference into the permanent memory, before the first step."""
+    def learn(self, frame: EncodedFrame, masks_NHW: Tensor) -> Tensor:
+        """Put a reference into the permanent memory, before the first step -> its value_BNChw."""
         prob_BNHW = aggregate(masks_NHW[None])[:, 1:]
-        value_BNChw, _ = self._network.encode_value(frame.image_13HW, frame.key.f16_BChw, None, prob_BNHW, deep_update=False)
+        value_BNChw, _ = self._network.encode_value(frame.image_13HW, frame.key, None, prob_BNHW, deep_update=False)
         self._remember(frame, value_BNChw, permanent=True)
+        return value_BNChw
 
     def step(self, frame: EncodedFrame, given: GivenMasks | None = None, last: bool = False) -> Tensor:
         """Probabilities of the next frame, float32 prob_KHW that sum to 1, background first (K = N + 1).
@@ -108,11 +111,15 @@ class XMemCore:
 
     def _update_memory(self, frame: EncodedFrame, prob_NHW: Tensor, deep: bool, given: GivenMasks | None) -> None:
         """Remember the frame, and update the sensory memory from its value."""
-        value_BNChw, self.hidden_BNChw = self._network.encode_value(
-            frame.image_13HW, frame.key.f16_BChw, self.hidden_BNChw, prob_NHW[None], deep_update=deep
-        )
-        if given is None or given.remember:
-            self._remember(frame, value_BNChw, permanent=given is not None and given.permanent)
+        if given is not None and given.value_BNChw is not None:
+            if deep:
+                self.hidden_BNChw = self._network.deep_update(given.value_BNChw, self.hidden_BNChw)
+        else:
+            value_BNChw, self.hidden_BNChw = self._network.encode_value(
+                frame.image_13HW, frame.key, self.hidden_BNChw, prob_NHW[None], deep_update=deep
+            )
+            if given is None or given.remember:
+                self._remember(frame, value_BNChw, permanent=given is not None and given.permanent)
         self._last_mem_frame = self._frame_number
         if deep:
             self._last_deep_update = self._frame_number

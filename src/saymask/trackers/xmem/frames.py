@@ -105,7 +105,7 @@ class EncodedFrames:
                     ahead = [i for i in frame_idx[position : position + _FRAMES_AHEAD] if i not in self._cache]
                     decoded = dict(zip(ahead, self._source.frames(ahead), strict=True))
                 frame = self._encode(decoded[index])
-                self._cache.offer(index, frame.image_13HW, *vars(frame.key).values())
+                self._cache.offer(index, frame.image_13HW, *frame.key.tensors)
             self._latest = index, frame
             yield frame
 

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange
@@ -20,9 +20,10 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from saymask.trackers.xmem.affinity import readout, similarity, top_k_softmax
+from saymask.trackers.xmem.blocks import FramePart
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.losses import bootstrapped_cross_entropy, soft_dice
-from saymask.trackers.xmem.parts import Decoder, KeyEncoder, KeyProjection, ValueEncoder
+from saymask.trackers.xmem.parts import Decoder, FrameParts, KeyEncoder, KeyProjection, ValueEncoder
 
 STRIDE = 16
 """Sides of an image must be multiples of this; keys, values and the sensory memory live on that grid."""
@@ -36,7 +37,11 @@ TRAIN_MEM_EVERY = 2
 
 @dataclass(frozen=True)
 class FrameKey:
-    """What the network keeps of a frame whatever the objects: how memory is matched with it, and features for the decoder."""
+    """What the network keeps of a frame whatever the objects: how memory is matched with it, and features for the decoder.
+
+    `decoded` and `valued` hold what decoder and value encoder have made of the frame alone, once they were asked: for the next objects it
+    need not be made again.
+    """
 
     key_BChw: Tensor
     shrinkage_B1hw: Tensor
@@ -44,6 +49,13 @@ class FrameKey:
     f16_BChw: Tensor
     f8_BChw: Tensor
     f4_BChw: Tensor
+    decoded: list[FrameParts] = field(default_factory=list, init=False, repr=False, compare=False)
+    valued: list[FramePart] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All but what can be made again, in the order of the constructor."""
+        return self.key_BChw, self.shrinkage_B1hw, self.selection_BChw, self.f16_BChw, self.f8_BChw, self.f4_BChw
 
 
 @dataclass
@@ -92,13 +104,13 @@ class XMemNetwork(PreTrainedModel):
         return FrameKey(key_BChw, shrinkage_B1hw, selection_BChw, f16_BChw, f8_BChw, f4_BChw)
 
     def encode_value(
-        self, image_B3HW: Tensor, f16_BChw: Tensor, hidden_BNChw: Tensor | None, masks_BNHW: Tensor, deep_update: bool
+        self, image_B3HW: Tensor, frame: FrameKey, hidden_BNChw: Tensor | None, masks_BNHW: Tensor, deep_update: bool
     ) -> tuple[Tensor, Tensor | None]:
         """What memory keeps of each object -> (value_BNChw, hidden_BNChw).
 
         Args:
             image_B3HW: the image again.
-            f16_BChw: its features from `encode_key`.
+            frame: from `encode_key`.
             hidden_BNChw: sensory memory; None in a network without, or where there is none to update.
             masks_BNHW: 0 to 1, background left out.
             deep_update: give the sensory memory back updated from the value, otherwise as it is.
@@ -108,11 +120,17 @@ class XMemNetwork(PreTrainedModel):
         others_BNHW = masks_BNHW.sum(dim=1, keepdim=True) - masks_BNHW
         image_BN3HW = image_B3HW.to(self.dtype)[:, None].expand(-1, N, -1, -1, -1)
         pixels_BN5HW = torch.cat([image_BN3HW, masks_BNHW[:, :, None], others_BNHW[:, :, None]], dim=2)
-        value_GChw = self.value_encoder(pixels_BN5HW.flatten(0, 1), f16_BChw)
-        if deep_update and hidden_BNChw is not None:
-            hidden_GChw = self.value_encoder.hidden_reinforce(value_GChw, hidden_BNChw.flatten(0, 1))
-            hidden_BNChw = hidden_GChw.unflatten(0, (B, N))
-        return value_GChw.unflatten(0, (B, N)), hidden_BNChw
+        if not frame.valued:
+            frame.valued.append(self.value_encoder.fuser.of_frame(frame.f16_BChw))
+        value_BNChw = self.value_encoder(pixels_BN5HW.flatten(0, 1), frame.valued[0]).unflatten(0, (B, N))
+        return value_BNChw, self.deep_update(value_BNChw, hidden_BNChw) if deep_update else hidden_BNChw
+
+    def deep_update(self, value_BNChw: Tensor, hidden_BNChw: Tensor | None) -> Tensor | None:
+        """The sensory memory updated from the frame's value; None in a network without."""
+        if hidden_BNChw is None:
+            return None
+        hidden_GChw = self.value_encoder.hidden_reinforce(value_BNChw.flatten(0, 1), hidden_BNChw.flatten(0, 1))
+        return hidden_GChw.unflatten(0, hidden_BNChw.shape[:2])
 
     def decode(
         self, frame: FrameKey, readout_BNChw: Tensor, hidden_BNChw: Tensor | None, update_hidden: bool
@@ -127,8 +145,9 @@ class XMemNetwork(PreTrainedModel):
         """
         B, N = readout_BNChw.shape[:2]
         memory_BNChw = readout_BNChw if hidden_BNChw is None else torch.cat([readout_BNChw, hidden_BNChw], dim=2)
-        features = frame.f16_BChw, frame.f8_BChw, frame.f4_BChw
-        logits_G1hw, scales = self.decoder(features, memory_BNChw.flatten(0, 1))
+        if not frame.decoded:
+            frame.decoded.append(self.decoder.of_frame((frame.f16_BChw, frame.f8_BChw, frame.f4_BChw)))
+        logits_G1hw, scales = self.decoder(frame.decoded[0], memory_BNChw.flatten(0, 1))
         if update_hidden and hidden_BNChw is not None:
             cell = self.decoder.hidden_update
             hidden_BNChw = cell(cell.at_stride_16(scales), hidden_BNChw.flatten(0, 1)).unflatten(0, (B, N))
@@ -168,7 +187,7 @@ class XMemNetwork(PreTrainedModel):
                 dice.append(soft_dice(objects_BNHW[valid_BN], masks_BTNHW[:, t][valid_BN]))
             if is_mem_frame:
                 image_B3HW = frames_BTChw[:, t]
-                value_BNChw, hidden_BNChw = self.encode_value(image_B3HW, keys[t].f16_BChw, hidden_BNChw, objects_BNHW, deep_update=True)
+                value_BNChw, hidden_BNChw = self.encode_value(image_B3HW, keys[t], hidden_BNChw, objects_BNHW, deep_update=True)
                 memory.append((keys[t], value_BNChw))
         mask_bce_loss, mask_dice_loss = torch.stack(bce).mean(), torch.stack(dice).mean()
         return XMemOutput(loss=mask_bce_loss + mask_dice_loss, mask_bce_loss=mask_bce_loss, mask_dice_loss=mask_dice_loss)
@@ -181,7 +200,7 @@ class XMemNetwork(PreTrainedModel):
 
 def _split_time(frames: FrameKey, clips: int) -> list[FrameKey]:
     """Keys of B * T frames -> T keys of B frames."""
-    per_frame = zip(*(tensor.unflatten(0, (clips, -1)).unbind(1) for tensor in vars(frames).values()), strict=True)
+    per_frame = zip(*(tensor.unflatten(0, (clips, -1)).unbind(1) for tensor in frames.tensors), strict=True)
     return [FrameKey(*tensors) for tensors in per_frame]
 
 

@@ -7,17 +7,26 @@ does not name are predicted on that frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from saymask.trackers.base import FrameMasks
+from saymask.trackers.base import MAX_REFERENCES, FrameMasks
 from saymask.trackers.xmem.config import XMemConfig
 from saymask.trackers.xmem.core import GivenMasks, XMemCore
 from saymask.trackers.xmem.frames import EncodedFrame, EncodedFrames
 from saymask.trackers.xmem.memory import Memory
 from saymask.trackers.xmem.network import XMemNetwork
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """A reference that permanent memory has: when its frame comes, its value need not be made again."""
+
+    masks_NHW: Tensor
+    value_BNChw: Tensor
 
 
 class XMemRun:
@@ -37,7 +46,7 @@ class XMemRun:
         self._permanent = permanent
         self._core = self._new_core()
         self._obj_ids: list[int] = []
-        self._learnt: set[int] = set()
+        self._learnt: dict[int, _Learnt | None] = {}
 
     @property
     def obj_ids(self) -> tuple[int, ...]:
@@ -48,12 +57,14 @@ class XMemRun:
         if self._permanent:
             (frame,) = self._features.walk([frame_idx])
             self.learn_from(frame, frame_idx, references)
+            self._learnt[frame_idx] = None  # perhaps it is never stepped to
 
     def learn_from(self, frame: EncodedFrame, frame_idx: int, references: Mapping[int, Tensor]) -> None:
         """Put the masks of a frame into permanent memory; objects that it does not name are absent from it."""
         self._meet(references)
-        self._core.learn(frame, self._rows(references))
-        self._learnt.add(frame_idx)
+        masks_NHW = self._rows(references)
+        value_BNChw = self._core.learn(frame, masks_NHW)
+        self._learnt[frame_idx] = _Learnt(masks_NHW, value_BNChw) if len(self._learnt) < MAX_REFERENCES else None
 
     @torch.inference_mode()
     def step(self, frame_idx: int, references: Mapping[int, Tensor] = {}) -> FrameMasks:
@@ -68,7 +79,10 @@ class XMemRun:
         given = None
         if references:
             trusted_N = torch.tensor([obj_id in references for obj_id in self._obj_ids], device=self._network.device)
-            given = GivenMasks(self._rows(references), trusted_N, frame_idx not in self._learnt, self._permanent)
+            masks_NHW, learnt = self._rows(references), self._learnt.get(frame_idx)
+            is_same = learnt is not None and bool(trusted_N.all()) and torch.equal(learnt.masks_NHW, masks_NHW)
+            value_BNChw = learnt.value_BNChw if learnt is not None and is_same else None
+            given = GivenMasks(masks_NHW, trusted_N, frame_idx not in self._learnt, self._permanent, value_BNChw)
         prob_KHW = self._core.step(frame, given, last)
         return _frame_masks(frame_idx, self._features.placement.undo(prob_KHW))
 
