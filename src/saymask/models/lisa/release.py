@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import init_empty_weights
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError, ConfigError
@@ -60,6 +59,8 @@ def load_layout(layout: LisaLayout, folder: Path, runtime: Runtime, name: str, v
         CheckpointError: a file is absent or damaged, or tensors are missing, unexpected or of the wrong shape, named as in the release.
         ConfigError: quantisation, which reads our own layout only.
     """
+    from accelerate import init_empty_weights  # here: loading it takes longer than opening a small model
+
     source = folder / "config.json"
     values = read_json(source)
     tower = vision_tower or tower_beside(folder, values, layout.tower_repo)
