@@ -77,7 +77,10 @@ SetOption = Annotated[
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the best one present if not given.")]
 DtypeOption = Annotated[
-    str | None, typer.Option(help="float32, bfloat16, float16, or checkpoint for that of the files; the fastest here if not given.")
+    str | None,
+    typer.Option(
+        help="float32, bfloat16, float16, checkpoint for that of the files, or int8 for 8-bit weights (CPU); the fastest here if not given."
+    ),
 ]
 
 VisionTowerOption = Annotated[

@@ -17,7 +17,7 @@ from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.evaluation.exam import Exam
 from saymask.evaluation.predictors import WITHOUT_MODEL, Predictor
 from saymask.records import Prediction, QueryResult, Video
-from saymask.runtime import dtype_name
+from saymask.runtime import INT8, dtype_name
 from saymask.samples import Expression, Sample
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def with_model(
         return answers
 
     files = (*weights, *(config for config in configs if config.exists()))
-    if segmenter.family.model:
+    if segmenter.family.model and dtype != INT8:
         dtype = dtype_name(cast(Any, segmenter).model.dtype)
     tracker_name = tracker.name if tracker else segmenter.family.default_tracker
     wording = (asked.answer, asked.template, asked.min_presence)

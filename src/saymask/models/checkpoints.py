@@ -19,6 +19,7 @@ from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
 from saymask.models.base import TOWER_OPTION, Release, Segmenter
 from saymask.models.family import Family
 from saymask.models.filling import fill
+from saymask.models.int8 import has_int8, use_int8
 from saymask.models.parts.auxiliary import AUX_PREFIX
 from saymask.models.parts.tokenizer import read_tokenizer
 from saymask.models.placement import language_quantisation, place
@@ -102,7 +103,7 @@ def load_adapted(base: str, adapter: Path, runtime: Runtime, vision_tower: Path 
         ConfigError: quantisation, which reads whole models only, or a base of a family that has no parts to adapt.
         CheckpointError: the adapter was trained on another model, or does not fit.
     """
-    if runtime.quantization_config is not None:
+    if runtime.quantization_config is not None or runtime.is_int8:
         raise ConfigError(
             f"{adapter}: quantisation reads a merged model; write one with `saymask convert {base}+{adapter} DST`, then load DST"
         )
@@ -187,6 +188,8 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
     dtype = computing_dtype(runtime, [weights])
     tokenizer = read_tokenizer(folder)
     if runtime.quantization_config is None:
+        if runtime.is_int8:
+            use_int8(model, family.int8_parts, runtime)
         fill(model, [weights], dtype)
         model.config.dtype = dtype
         model = place(model.eval(), runtime, family.language_model)
@@ -237,7 +240,12 @@ def save_model(model: Any, processor: Any, folder: Path, dtype: torch.dtype = to
         processor: its tokenizer is saved beside it.
         folder: where to.
         dtype: of every tensor.
+
+    Raises:
+        ConfigError: a model whose weights are 8-bit integers.
     """
+    if has_int8(model):
+        raise ConfigError("8-bit weights are made while a model is loaded, not saved; save it in another dtype and load it with dtype int8")
     state = {key: value.to(dtype) for key, value in model.state_dict().items() if not key.startswith(AUX_PREFIX)}
     with torch.device("meta"):
         plain = type(model)(model.config.without_training_aids())

@@ -79,7 +79,7 @@ def load_layout(layout: LisaLayout, folder: Path, runtime: Runtime, name: str, v
     if seg_token_id >= config.text_config.vocab_size:
         last = config.text_config.vocab_size - 1
         raise CheckpointError(f"{folder}: the tokenizer gives {SEG_TOKEN} the id {seg_token_id}, the embeddings end at {last}")
-    fill(model, files, runtime, f"{folder} with {tower}")
+    fill(model, layout.family, files, runtime, f"{folder} with {tower}")
     place(model, runtime, layout.family.language_model)  # also the buffers that no file holds
     return layout.family.load("segmenter")(model, processor, name, list(files))
 
