@@ -1,10 +1,10 @@
 """Write a fake release: random weights under the true names, in the layout of VideoLISA-3.8B or VISA-7B, and their vision tower.
 
-    python bench/fake_release.py OUT [--family videolisa|visa] [--scale tiny|full] [--layout bin|safetensors] [--seed 0]
+    python bench/fake_release.py OUT [--family videolisa|visa] [--scale tiny|middle|full] [--layout bin|safetensors] [--seed 0]
 
 OUT/model holds config.json, a small SentencePiece tokenizer and sharded weights, a folder beside it the CLIP tower; so
 `saymask segment VIDEO QUERY -m OUT/model` runs the whole path without a download. `full` has the true shapes and takes 11.5 GB of disk for
-VideoLISA, 17 GB for VISA.
+VideoLISA, 17 GB for VISA; `middle` is a model of 0.5 billion parameters, 1.2 GB.
 """
 
 from __future__ import annotations
@@ -116,6 +116,32 @@ TINY_CONFIG = {
         },
     },
 }
+MIDDLE_CONFIG = {
+    **FULL_CONFIG,
+    "hidden_size": 1024,
+    "intermediate_size": 2752,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "mm_hidden_size": 768,
+    # Not in a true release, whose code has these numbers built in.
+    "num_frames_sparse": 8,
+    "num_frames_dense": 2,
+    "mask_config": {
+        "vision_config": {
+            "hidden_size": 768,
+            "output_channels": 256,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "image_size": 512,
+            "patch_size": 16,
+            "window_size": 14,
+            "global_attn_indexes": [2, 5, 8, 11],
+        },
+        "prompt_encoder_config": {"image_size": 512, "patch_size": 16},
+        "mask_decoder_config": {"layer_norm_eps": 1e-5},
+    },
+}
 _VISA_ONLY: dict[str, Any] = {
     "architectures": [visa.ARCHITECTURE],
     "model_type": visa.MODEL_TYPE,
@@ -150,8 +176,14 @@ TINY_TOWER = {
     "image_size": 28,
     "patch_size": 14,
 }
-SCALES = {"tiny": (TINY_CONFIG, TINY_TOWER), "full": (FULL_CONFIG, FULL_TOWER)}
-VISA_SCALES = {"tiny": (TINY_VISA, TINY_TOWER), "full": (FULL_VISA, {**FULL_TOWER, "image_size": 224})}
+MIDDLE_TOWER = {**FULL_TOWER, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+MIDDLE_VISA = {key: value for key, value in MIDDLE_CONFIG.items() if key not in _PHI_ONLY} | _VISA_ONLY
+SCALES = {"tiny": (TINY_CONFIG, TINY_TOWER), "middle": (MIDDLE_CONFIG, MIDDLE_TOWER), "full": (FULL_CONFIG, FULL_TOWER)}
+VISA_SCALES = {
+    "tiny": (TINY_VISA, TINY_TOWER),
+    "middle": (MIDDLE_VISA, {**MIDDLE_TOWER, "image_size": 224}),
+    "full": (FULL_VISA, {**FULL_TOWER, "image_size": 224}),
+}
 FAMILIES = {"videolisa": SCALES, "visa": VISA_SCALES}
 
 MakeTensor = Callable[[str, tuple[int, ...]], Tensor]

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "saymask"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    ("records", "samples", "errors", "lookup", "config", "runtime"),
+    ("records", "samples", "errors", "lookup", "config", "runtime", "startup"),
     ("storage",),
     ("video", "toyworld", "metrics"),
     ("models", "trackers", "datasets", "exports", "integrations"),

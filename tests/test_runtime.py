@@ -40,7 +40,8 @@ def test_dtypes_become_torch_dtypes():
         ("cuda", None, "device 'cuda' is not available; this machine has: cpu"),
         ("gpu", None, "device 'gpu' is not available; this machine has: cpu"),
         ("cpu", "bf16", "unknown dtype 'bf16'; did you mean 'bfloat16'?"),
-        ("cpu", "int4", "unknown dtype 'int4'; known: bfloat16, checkpoint, float16, float32"),
+        ("cpu", "int4", "unknown dtype 'int4'; did you mean 'int8'?"),
+        ("cpu", "double", "unknown dtype 'double'; known: bfloat16, checkpoint, float16, float32, int8"),
     ],
 )
 def test_what_is_not_there_is_refused(cpu_only, device, dtype, message):

@@ -17,6 +17,8 @@ T = TypeVar("T")
 DTYPES = ("float32", "bfloat16", "float16")
 AS_STORED = "checkpoint"
 """Said in place of a dtype: that of the files."""
+INT8 = "int8"
+"""Said in place of a dtype: weights of the large parts as 8-bit integers, everything else in float32."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Runtime:
 
     Args:
         device: "cpu", "cuda", "cuda:1" or "mps".
-        dtype: its name, or "checkpoint" for that of the weights' files; None = theirs, or float32 on a processor that is slow at theirs
-            where memory allows (`storage.computing_dtype`).
+        dtype: its name, "checkpoint" for that of the weights' files, or "int8" (`models.int8`, on a CPU); None = theirs, or float32 on a
+            processor that is slow at theirs where memory allows (`storage.computing_dtype`).
         device_map: "auto", or layers of the language model -> devices, where it does not fit on `device`; None = all of it there.
         quantization_config: one of transformers' (such as `BitsAndBytesConfig`), applied to the language model; None = none.
     """
@@ -52,7 +54,7 @@ class Runtime:
             present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         if device is not None and device not in present:
             raise ConfigError(f"device {device!r} is not available; this machine has: {', '.join(present)}")
-        if dtype is not None and dtype not in (offered := [*DTYPES, AS_STORED]):
+        if dtype is not None and dtype not in (offered := [*DTYPES, INT8, AS_STORED]):
             raise ConfigError(f"unknown dtype {dtype!r}; {suggest(dtype, offered)}")
         return cls(device or present[0], dtype)
 
@@ -64,10 +66,17 @@ class Runtime:
 
     @property
     def torch_dtype(self) -> torch.dtype | None:
-        """The dtype that is asked for by name; None = it depends on the files."""
+        """The dtype of computation that is asked for by name; None = it depends on the files."""
         import torch
 
+        if self.is_int8:
+            return torch.float32
         return getattr(torch, self.dtype) if self.dtype in DTYPES else None
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether weights of the large parts are to be 8-bit integers."""
+        return self.dtype == INT8
 
 
 def dtype_name(dtype: torch.dtype) -> str:

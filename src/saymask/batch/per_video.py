@@ -61,7 +61,7 @@ class VideoAsker:
         tracker: None for the masks of the model or its family's default tracker.
         wording: how queries are asked.
         tell: called with what the user should know of a video, a model or a query; of models and queries once.
-        min_stability: as of `VideoSession`.
+        min_stability, every: as of `VideoSession`.
         limits: larger videos are refused.
         pace: how a video is gone through, `causal` and `ask_every` of `VideoSession.segment`.
     """
@@ -71,6 +71,7 @@ class VideoAsker:
     wording: Wording = Wording()
     tell: Callable[[str], None] = lambda text: None
     min_stability: float = MIN_STABILITY
+    every: int | None = None
     limits: ReadLimits = field(default_factory=ReadLimits)
     pace: Mapping[str, Any] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set, repr=False)
@@ -115,8 +116,8 @@ class VideoAsker:
         segmenter, options = self.introduce(video, queries, more)
         with disk_trouble_named(source), watch(video.name) as progress:
             runtime = self.models.runtime
-            watched = feed.watched(video)
-            with VideoSession(watched, segmenter, self.tracker, min_stability=self.min_stability, runtime=runtime) as session:
+            how = {"min_stability": self.min_stability, "every": self.every}
+            with VideoSession(feed.watched(video), segmenter, self.tracker, runtime=runtime, **how) as session:
                 prediction = session.segment(queries, progress=progress, each=feed.add, **options, **self.pace)
             return replace(prediction, video=video)
 

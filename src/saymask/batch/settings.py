@@ -17,7 +17,7 @@ class BatchSettings(Config):
     """Options of `saymask segment`, as a batch keeps them.
 
     Args:
-        model, tracker, tracker_weights, vision_tower, dtype, min_stability: as for `saymask segment`.
+        model, tracker, tracker_weights, vision_tower, dtype, min_stability, every: as for `saymask segment`.
         template, answer, min_presence, settings: how queries are asked; a job may have options of its own beside them.
         formats: what is written of each result.
         max_frames, max_pixels: larger videos are refused.
@@ -29,6 +29,7 @@ class BatchSettings(Config):
     vision_tower: str | None = None
     dtype: str | None = None
     min_stability: float = MIN_STABILITY
+    every: int | None = None
     template: str | None = None
     answer: str | None = None
     min_presence: float | None = None
@@ -56,6 +57,7 @@ class BatchSettings(Config):
             tracker,
             Wording(self.template, self.answer, self.min_presence, self.settings),
             min_stability=self.min_stability,
+            every=self.every,
             limits=ReadLimits(self.max_pixels, self.max_frames),
         )
         asker.prepare()

@@ -16,6 +16,7 @@ from saymask.cli.segment import (
     AnswerOption,
     DeviceOption,
     DtypeOption,
+    EveryOption,
     MinPresenceOption,
     ModelOption,
     SetOption,
@@ -76,6 +77,7 @@ def run(
     tracker: TrackerOption = None,
     tracker_weights: TrackerWeightsOption = None,
     min_stability: Annotated[float, typer.Option(min=0, max=1, help="As for `saymask segment`.")] = MIN_STABILITY,
+    every: EveryOption = None,
     max_frames: Annotated[int, typer.Option(min=1, help="Refuse longer videos.")] = ReadLimits.max_frames,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger frames.")] = ReadLimits.max_pixels,
 ) -> None:
@@ -99,6 +101,7 @@ def run(
         vision_tower=_absolute(vision_tower),
         dtype=dtype,
         min_stability=min_stability,
+        every=every,
         template=template,
         answer=answer,
         min_presence=min_presence,

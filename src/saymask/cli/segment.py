@@ -80,7 +80,10 @@ SetOption = Annotated[
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the best one present if not given.")]
 DtypeOption = Annotated[
-    str | None, typer.Option(help="float32, bfloat16, float16, or checkpoint for that of the files; the fastest here if not given.")
+    str | None,
+    typer.Option(
+        help="float32, bfloat16, float16, checkpoint for that of the files, or int8 for 8-bit weights (CPU); the fastest here if not given."
+    ),
 ]
 
 VisionTowerOption = Annotated[
@@ -95,6 +98,14 @@ TrackerOption = Annotated[
 TrackerWeightsOption = Annotated[
     Path | None,
     typer.Option(metavar="PATH", exists=True, help="The tracker's weights, a file or folder; its default ones if not given."),
+]
+EveryOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="The model's masks on every N-th frame alone, tracked in between (docs/trackers.md): N times less for its encoder.",
+    ),
 ]
 
 
@@ -124,6 +135,7 @@ def segment(
     min_stability: Annotated[
         float, typer.Option(min=0, max=1, help="With -t: do not track from masks that are less stable (docs/trackers.md).")
     ] = MIN_STABILITY,
+    every: EveryOption = None,
     causal: Annotated[bool, typer.Option("--causal", help="Use of each frame only what came before it (docs/streaming.md).")] = False,
     ask_every: Annotated[
         float | None,
@@ -148,6 +160,10 @@ def segment(
     limits = ReadLimits(max_pixels, max_frames)
     wording = Wording(template, answer, min_presence, tuple(settings or ()))
     cadence = {} if ask_every is None else {"ask_every": ask_every}
+    if every is not None and (causal or is_stream(source)):
+        raise ConfigError(
+            "--every looks ahead to the next frame that the model segments, which is not there yet; leave out --causal, or --every"
+        )
     if is_stream(source):
         runtime = Runtime.choose(device, dtype)
         stream = open_stream(source, allow_network, max_seconds, limits)
@@ -174,6 +190,7 @@ def segment(
         wording,
         note,
         min_stability,
+        every,
         limits,
         {"causal": True, **cadence} if causal else {},
     )

@@ -17,7 +17,7 @@ from saymask.errors import ConfigError, DataError, SaymaskError
 from saymask.evaluation.exam import Exam
 from saymask.evaluation.predictors import WITHOUT_MODEL, Predictor
 from saymask.records import Prediction, QueryResult, Video
-from saymask.runtime import dtype_name
+from saymask.runtime import INT8, dtype_name
 from saymask.samples import Expression, Sample
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Candidate:
         predictor: "session" for a model, otherwise a name of `WITHOUT_MODEL`.
         model: its name in reports.
         predictors: exam -> set of answers -> who gives them.
-        tracker, answer, template, min_presence: of a model.
+        tracker, every, answer, template, min_presence: of a model.
         dtype: the precision a model computes in; None = that of the files of a family without a network of ours.
         files: which decide what it predicts.
     """
@@ -51,6 +51,7 @@ class Candidate:
     template: str | None = None
     min_presence: float | None = None
     dtype: str | None = None
+    every: int | None = None
     files: tuple[Path, ...] = ()
 
     def fingerprints(self) -> dict[str, str]:
@@ -68,12 +69,16 @@ def without_model(name: str) -> Candidate:
 
 
 def with_model(
-    segmenter: Segmenter, tracker: Tracker | None = None, options: Mapping[str, Any] | None = None, dtype: str | None = None
+    segmenter: Segmenter,
+    tracker: Tracker | None = None,
+    options: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    every: int | None = None,
 ) -> Candidate:
     """The candidate that asks a model.
 
     Args:
-        segmenter, tracker: as for `VideoSession`.
+        segmenter, tracker, every: as for `VideoSession`.
         options: as for its `segment`; what is left out is the family's default.
         dtype: what the user asked for.
 
@@ -90,17 +95,18 @@ def with_model(
             name: [exam.item(i).expression.text for i in indices] + [swapped[exam.name(i)] for i in indices if swapped]
             for name, indices in exam.videos.items()
         }
-        asker = VideoAsker(segmenter, questions, tracker, options)
+        asker = VideoAsker(segmenter, questions, tracker, options, every)
         answers: dict[str, Predictor] = {OWN: lambda sample: asker(sample, sample.expression.text)}
         if swapped:
             answers[SWAPPED] = lambda sample: asker(sample, swapped[sample.name])
         return answers
 
     files = (*weights, *(config for config in configs if config.exists()))
-    if segmenter.family.model:
+    if segmenter.family.model and dtype != INT8:
         dtype = dtype_name(cast(Any, segmenter).model.dtype)
     tracker_name = tracker.name if tracker else segmenter.family.default_tracker
-    return Candidate("session", segmenter.name, predictors, tracker_name, asked.answer, asked.template, asked.min_presence, dtype, files)
+    wording = (asked.answer, asked.template, asked.min_presence)
+    return Candidate("session", segmenter.name, predictors, tracker_name, *wording, dtype, every, files)
 
 
 def own_answers(exam: Exam, segmenter: Segmenter) -> Predictor:
@@ -118,7 +124,7 @@ class VideoAsker:
     Args:
         segmenter: the model.
         questions: by video name.
-        tracker, options: as in `with_model`.
+        tracker, options, every: as in `with_model`.
     """
 
     def __init__(
@@ -127,11 +133,13 @@ class VideoAsker:
         questions: Mapping[str, Sequence[str]],
         tracker: Tracker | None = None,
         options: Mapping[str, Any] | None = None,
+        every: int | None = None,
     ) -> None:
         self.segmenter = segmenter
         self.questions = questions
         self.tracker = tracker
         self.options = options or {}
+        self.every = every
         self._asked: str | None = None
         self._replies: dict[str, Reply] = {}
 
@@ -157,7 +165,7 @@ class VideoAsker:
 
         from saymask.session import VideoSession
 
-        with closing(VideoSession(video, self.segmenter, self.tracker)) as session:
+        with closing(VideoSession(video, self.segmenter, self.tracker, every=self.every)) as session:
             try:
                 return dict(zip(texts, session.segment(texts, **self.options).results, strict=True))
             except ConfigError as error:  # one of the questions cannot be asked; the others need not suffer

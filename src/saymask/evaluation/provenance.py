@@ -27,7 +27,7 @@ class EvalConfig(Config):
         dataset, split, limit: of the exam.
         dataset_version: of the exam.
         predictor: "session" for a model, a name of `WITHOUT_MODEL`, or "files" for predictions somebody else has written.
-        model, tracker, answer, template, min_presence, dtype: of the candidate.
+        model, tracker, every, answer, template, min_presence, dtype: of the candidate.
         files_sha256: of the files that decide what a model predicts, by name.
     """
 
@@ -38,6 +38,7 @@ class EvalConfig(Config):
     predictor: str
     model: str
     tracker: str | None = None
+    every: int | None = None
     answer: str | None = None
     template: str | None = None
     min_presence: float | None = None
@@ -52,6 +53,7 @@ class EvalConfig(Config):
             predictor=candidate.predictor,
             model=candidate.model,
             tracker=candidate.tracker,
+            every=candidate.every,
             answer=candidate.answer,
             template=candidate.template,
             min_presence=candidate.min_presence,

@@ -6,18 +6,20 @@ says which family it belongs to; a family with a published layout reads that its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import init_empty_weights
 
 from saymask.errors import CheckpointError, ConfigError, UnknownName
 from saymask.lookup import families, resolve, suggest, table
 from saymask.models.adapters import is_adapter, merge_adapter, read_adapter
 from saymask.models.base import TOWER_OPTION, Release, Segmenter
 from saymask.models.family import Family
+from saymask.models.filling import fill
+from saymask.models.int8 import has_int8, use_int8
 from saymask.models.parts.auxiliary import AUX_PREFIX
 from saymask.models.parts.tokenizer import read_tokenizer
 from saymask.models.placement import language_quantisation, place
@@ -101,7 +103,7 @@ def load_adapted(base: str, adapter: Path, runtime: Runtime, vision_tower: Path 
         ConfigError: quantisation, which reads whole models only, or a base of a family that has no parts to adapt.
         CheckpointError: the adapter was trained on another model, or does not fit.
     """
-    if runtime.quantization_config is not None:
+    if runtime.quantization_config is not None or runtime.is_int8:
         raise ConfigError(
             f"{adapter}: quantisation reads a merged model; write one with `saymask convert {base}+{adapter} DST`, then load DST"
         )
@@ -182,17 +184,31 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
     shapes = read_shapes(weights)
     require_plausible_sizes(source, values, shapes)
     require_declared_types(source, values, model_class.config_class)
-    require_fitting_model(source, lambda: model_class(model_class.config_class.from_dict(values)), shapes)
-    require_sound([weights])
+    model = require_fitting_model(source, lambda: model_class(model_class.config_class.from_dict(values)), shapes)
+    dtype = computing_dtype(runtime, [weights])
     tokenizer = read_tokenizer(folder)
-    quantisation: dict[str, Any] = {}
-    if runtime.quantization_config is not None:
-        quantisation = language_quantisation(runtime, family.language_model, {name.split(".")[0] for name in shapes})
+    if runtime.quantization_config is None:
+        if runtime.is_int8:
+            use_int8(model, family.int8_parts, runtime)
+        fill(model, [weights], dtype)
+        model.config.dtype = dtype
+        model = place(model.eval(), runtime, family.language_model)
+    else:
+        model = _quantised(model_class, folder, runtime, dtype, family, shapes)
     with building_from(source):
+        processor = family.load("processor")(tokenizer, model.config)
+    return family.load("segmenter")(model, processor, name, [weights])
+
+
+def _quantised(model_class: Any, folder: Path, runtime: Runtime, dtype: torch.dtype, family: Family, names: Iterable[str]) -> Any:
+    """Have transformers read a model, quantise its language model and place it; errors of `load_folder`."""
+    require_sound([folder / "model.safetensors"])
+    quantisation = language_quantisation(runtime, family.language_model, {name.split(".")[0] for name in names})
+    with building_from(folder / "config.json"):
         try:
             model, info = model_class.from_pretrained(
                 folder,
-                dtype=computing_dtype(runtime, [weights]),
+                dtype=dtype,
                 output_loading_info=True,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
@@ -202,11 +218,7 @@ def load_folder(folder: Path, runtime: Runtime, name: str) -> Segmenter:
         except ImportError as error:
             raise ConfigError(f"the quantisation's library cannot be imported ({error}); pip install 'saymask[quant]'") from None
     raise_unless_exact(folder, info["missing_keys"], info["unexpected_keys"], info["mismatched_keys"])
-    with building_from(source):
-        processor = family.load("processor")(tokenizer, model.config)
-    if not quantisation:  # which has placed it already
-        model = place(model, runtime, family.language_model)
-    return family.load("segmenter")(model, processor, name, [weights])
+    return model
 
 
 def _family_of(model_type: Any, source: str) -> Family:
@@ -228,9 +240,14 @@ def save_model(model: Any, processor: Any, folder: Path, dtype: torch.dtype = to
         processor: its tokenizer is saved beside it.
         folder: where to.
         dtype: of every tensor.
+
+    Raises:
+        ConfigError: a model whose weights are 8-bit integers.
     """
+    if has_int8(model):
+        raise ConfigError("8-bit weights are made while a model is loaded, not saved; save it in another dtype and load it with dtype int8")
     state = {key: value.to(dtype) for key, value in model.state_dict().items() if not key.startswith(AUX_PREFIX)}
-    with init_empty_weights():
+    with torch.device("meta"):
         plain = type(model)(model.config.without_training_aids())
     plain.load_state_dict(state, assign=True)
     family = _family_of(model.config.model_type, type(model).__name__)

@@ -60,6 +60,7 @@ class Family:
         default_tracker: the tracker used where the user names none; None = the family segments every frame itself.
         train_parts: what fine-tuning may train as a whole -> where it lies in the model.
         language_model: where the causal language model lies in the model: for LoRA, device maps and quantisation.
+        int8_parts: what keeps its weights as 8-bit integers with `--dtype int8`: the language model's layers and the encoders.
         naive: "module:function" with the structure of the authors' script, which `saymask bench` measures beside a session.
     """
 
@@ -78,6 +79,7 @@ class Family:
     default_tracker: str | None = None
     train_parts: Mapping[str, str] = field(default_factory=dict)
     language_model: str = "language_model"
+    int8_parts: tuple[str, ...] = ("language_model.model", "visual", "mask_head.sam.vision_encoder")
     naive: str = ""
 
     def load(self, part: str) -> Any:

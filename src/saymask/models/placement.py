@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from tempfile import mkdtemp
 from typing import Any, TypeVar, cast
 
-from accelerate import dispatch_model, infer_auto_device_map
-from accelerate.utils import get_max_memory
 from torch import nn
 
 from saymask.errors import ConfigError
@@ -36,6 +34,8 @@ def place(model: Model, runtime: Runtime, language_model: str) -> Model:
     nn.Module.to(model, runtime.torch_device if runtime.device_map is None else "cpu")
     if runtime.device_map is None:
         return model
+    from accelerate import dispatch_model  # here: loading it takes longer than opening a small model
+
     decoder = cast(nn.Module, model.get_submodule(language_model).model)
     device_map = _device_map(model, f"{language_model}.model", runtime)
     spread = {id(module) for module in decoder.modules()}
@@ -78,6 +78,9 @@ def language_quantisation(runtime: Runtime, language_model: str, parts: Iterable
 
 def _device_map(model: nn.Module, blocks: str, runtime: Runtime) -> dict[str, Any]:
     """Device of every child of the decoder at `blocks` and, where they are spread, of every layer."""
+    from accelerate import infer_auto_device_map
+    from accelerate.utils import get_max_memory
+
     wanted, decoder = runtime.device_map, model.get_submodule(blocks)
     main = _main_device(runtime)
     whole: dict[str, Any] = {name: main for name, _ in decoder.named_children() if name != "layers"}

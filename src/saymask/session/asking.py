@@ -26,6 +26,23 @@ from saymask.trackers.loading import load_tracker
 from saymask.trackers.propagation import ObjectTrack, propagate_group, with_same_references
 from saymask.trackers.references import MIN_STABILITY, flaw
 
+BETWEEN = "xmem++"
+"""The tracker between frames that the model segments (`every`), where the user names none."""
+
+
+def _require_masks_of_any_frame(segmenter: Segmenter, every: int) -> None:
+    """Check what `every` needs of a model.
+
+    Raises:
+        ConfigError: no number of frames, or a family that does not segment every frame itself.
+    """
+    if every < 1:
+        raise ConfigError(f"every = {every}: the model's masks on every N-th frame; give 1 or more")
+    if segmenter.family.default_tracker or not hasattr(segmenter, "decode"):
+        raise ConfigError(
+            f"every = {every}: model {segmenter.name!r} chooses the frames it segments and tracks from them already; leave it out"
+        )
+
 
 class AskedVideo(CachedVideo):
     """Asks and walks; `VideoSession` and `LiveSession` decide what is asked when. Arguments as for `VideoSession`."""
@@ -38,11 +55,15 @@ class AskedVideo(CachedVideo):
         budget_bytes: int = BUDGET_BYTES,
         min_stability: float = MIN_STABILITY,
         runtime: Runtime | None = None,
+        every: int | None = None,
     ):
         super().__init__(video, segmenter, budget_bytes)
-        default = segmenter.family.default_tracker
+        default = segmenter.family.default_tracker or (BETWEEN if every is not None else None)
+        if every is not None:
+            _require_masks_of_any_frame(segmenter, every)
         self.tracker = load_tracker(default, runtime) if tracker is None and default else tracker
         self.min_stability = min_stability
+        self.every = every
 
     def ask(self, queries: str | Sequence[str], options: Mapping[str, Any]) -> Call:
         """Check everything, and let the model answer."""
@@ -50,6 +71,8 @@ class AskedVideo(CachedVideo):
         check_queries(queries)
         parsed = self.segmenter.family.load("options").parse(options, f"options of {self.segmenter.name}")
         answers = [self._of_presence(answer, parsed.min_presence) for answer in self.segmenter.reason(self, queries, parsed)]
+        if self.every is not None:
+            answers = [self._trusted_on(answer, tuple(range(0, self.video.num_frames, self.every))) for answer in answers]
         return Call(tuple(queries), parsed.answer, answers, [[ObjectTrack() for _ in answer.objects] for answer in answers])
 
     def _of_presence(self, answer: Answer, least: float) -> Answer:
@@ -66,6 +89,11 @@ class AskedVideo(CachedVideo):
         left_out = [{"phrase": obj.phrase, "presence": obj.presence} for obj in answer.objects if (obj.presence or 0) < least]
         return replace(answer, objects=kept, notes={**answer.notes, "below_min_presence": left_out})
 
+    @staticmethod
+    def _trusted_on(answer: Answer, frame_idx: tuple[int, ...]) -> Answer:
+        """The answer with other reference frames than the family has chosen."""
+        return replace(answer, objects=tuple(replace(obj, reference_frames=frame_idx) for obj in answer.objects))
+
     def walk(self, call: Call) -> Iterator[tuple[int, Found]]:
         """Masks of all objects, each frame once."""
         if self.tracker is None:
@@ -77,7 +105,7 @@ class AskedVideo(CachedVideo):
         tracked = [n for n, track in enumerate(tracks) if track.references]
         own = [n for n, track in enumerate(tracks) if not track.references]
         parts = [(tracked, self.tracked(call.tracks))] if tracked else []
-        if own and self.segmenter.family.default_tracker:
+        if own and (self.segmenter.family.default_tracker or self.every is not None):
             parts.append((own, self._empty(len(own))))
         else:
             parts += self._own(call, own)
@@ -149,10 +177,15 @@ class AskedVideo(CachedVideo):
                     if index not in obj.reference_frames or index in track.references:
                         continue
                     sole = len({*obj.reference_frames, *obj.reference_masks}) == 1
-                    if reason := flaw(logits_HW, min_stability=0 if sole else self.min_stability):
+                    mask_HW = logits_HW > 0
+                    says_absent = self.every is not None and not mask_HW.any()
+                    if not says_absent and (reason := flaw(logits_HW, min_stability=0 if sole else self.min_stability)):
                         track.dropped[index] = reason
                     else:
-                        track.references[index] = logits_HW > 0
+                        track.references[index] = mask_HW
+        for _, track in objects:
+            if not any(mask_HW.any() for mask_HW in track.references.values()):
+                track.references.clear()  # nothing to track
 
     def _decoded(self, answers: Sequence[Answer], num_objects: int) -> Iterator[tuple[int, Found]]:
         """The model's own masks on all frames for all objects of these answers."""

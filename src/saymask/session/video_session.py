@@ -46,6 +46,11 @@ class VideoSession(AskedVideo):
             queries at a time and by what the tracker keeps; 0 keeps nothing and asks one query at a time.
         min_stability: a mask whose stability (0 ... 1, see `trackers.references`) is lower is not tracked from, if there is another.
         runtime: where a default tracker computes; None = the best device present.
+        every: the model's masks on every N-th frame, also where they are empty, and a tracker (xmem++ unless another is given) between
+            them; None = the model's own choice of frames.
+
+    Raises:
+        ConfigError: `every` of a model that does not segment every frame itself.
     """
 
     def __init__(
@@ -56,8 +61,9 @@ class VideoSession(AskedVideo):
         budget_bytes: int = BUDGET_BYTES,
         min_stability: float = MIN_STABILITY,
         runtime: Runtime | None = None,
+        every: int | None = None,
     ):
-        super().__init__(video, segmenter, tracker, budget_bytes, min_stability, runtime)
+        super().__init__(video, segmenter, tracker, budget_bytes, min_stability, runtime, every)
         self._last: Call | None = None
         self._masklets: list[list[Masklet]] = []
         self._answers: tuple[Answer, ...] = ()
@@ -183,7 +189,13 @@ class VideoSession(AskedVideo):
                 yield result
 
     def live(self, ask_every: float | None = ASK_EVERY) -> LiveSession:
-        """A live session for the frames of this video, with the same model and tracker."""
+        """A live session for the frames of this video, with the same model and tracker.
+
+        Raises:
+            ConfigError: a session with `every`, which looks ahead.
+        """
+        if self.every is not None:
+            raise ConfigError(f"every = {self.every} looks ahead to the next frame that the model segments; leave out causal, or every")
         video = self.video
         return LiveSession(
             (video.height, video.width),
@@ -268,5 +280,9 @@ class VideoSession(AskedVideo):
             for frame_idx, reason in sorted(track.dropped.items()):
                 yield f"frame {frame_idx} is no reference{of_object}: {reason}"
             if not track.references:
-                shown = "it has no mask on any frame" if self.segmenter.family.default_tracker else "the model's own masks are shown"
+                shown = (
+                    "it has no mask on any frame"
+                    if self.segmenter.family.default_tracker or self.every
+                    else "the model's own masks are shown"
+                )
                 yield f"no reference{of_object} is left; {shown}"

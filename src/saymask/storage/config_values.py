@@ -1,8 +1,8 @@
 """Does a model folder's configuration fit its weights? Asked before anything is built from it.
 
 A configuration is a text that anybody can write: one number in it can ask for any amount of memory or time. No size can be larger than the
-number of weights in the files, and no stack can have more layers than the files have tensors. What passes is built without memory (on
-torch's meta device) and may have no more parameters than the files can account for.
+number of weights in the files, and no stack can have more layers than the files have tensors. What passes is built, which takes no
+memory before the weights are filled in, and may have no more parameters than the files can account for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any, get_args, get_type_hints
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedConfig
+from transformers.initialization import no_init_weights
 
 from saymask.errors import CheckpointError
 from saymask.storage.strict import quiet_transformers, raise_unless_exact
@@ -45,6 +47,9 @@ _SIZES = ("_size", "_dim", "_width", "_heads", "_layers", "_channels", "_depths"
 _POSITIVE = ("theta", "_eps")
 """Endings of keys whose numbers are divided by, or of which a root or a logarithm is taken."""
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
+_ALLOCATING = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
+_MAX_POSITIONS = 2**24
+"""No model numbers more positions."""
 _SMALL = 2**16
 """A number below may be a size, whatever the number of weights: queries, positions and pixels have none of their own."""
 _SPARE = 2
@@ -114,8 +119,29 @@ def require_declared_types(source: Path, values: Mapping[str, Any], config_class
                         raise CheckpointError(f"{source}: {key} is {str(values[key])[:60]!r}: {problem}; {REMEDY}") from None
 
 
-def require_fitting_model(source: Path, build: Callable[[], Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Build a model without memory and compare it with the files.
+class _Unfilled(TorchFunctionMode):
+    """What a module allocates to be filled is left as it is, which takes no memory until it is written.
+
+    Beyond `limit` numbers it is on torch's meta device: nothing there can run out of memory, but the first use loads torch's compiler.
+    """
+
+    def __init__(self, limit: int):
+        super().__init__()
+        self._left = limit
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _ALLOCATING and kwargs.get("device") is None:
+            shape = torch.empty(*args, **{**kwargs, "device": "meta"})
+            self._left -= shape.numel()
+            return torch.empty(shape.shape, dtype=shape.dtype, requires_grad=shape.requires_grad) if self._left >= 0 else shape
+        if func is torch.arange and max(abs(float(number)) for number in args[:2]) > _MAX_POSITIONS:
+            raise ValueError(f"asks for positions 0 to {args[-1]:.0e}")
+        return func(*args, **kwargs)
+
+
+def require_fitting_model(source: Path, build: Callable[[], Any], shapes: Mapping[str, tuple[int, ...]]) -> Any:
+    """Build a model, compare it with the files and return it, its parameters not yet filled.
 
     Args:
         source: the configuration, for messages.
@@ -125,14 +151,17 @@ def require_fitting_model(source: Path, build: Callable[[], Any], shapes: Mappin
     Raises:
         CheckpointError: no model can be built, a tensor has another shape there, or the model is far larger than its files.
     """
-    with building_from(source), torch.device("meta"):
+    present = sum(math.prod(shape) for shape in shapes.values())
+    limit = _SPARE * present + _SMALL
+    with building_from(source), _Unfilled(limit), no_init_weights():
         model = build()
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     mismatched = [(name, shape, wanted[name]) for name, shape in shapes.items() if name in wanted and shape != wanted[name]]
     raise_unless_exact(source.parent, (), (), mismatched)  # which names there are at all is known only to `from_pretrained`
-    asked, present = (sum(math.prod(shape) for shape in of.values()) for of in (wanted, shapes))
-    if asked > _SPARE * present + _SMALL:
+    asked = sum(math.prod(shape) for shape in wanted.values())
+    if asked > limit:
         raise CheckpointError(f"{source}: asks for a model of {asked} numbers, but the weights are {present}; {REMEDY}")
+    return model
 
 
 def _numbers(values: Any, place: str = "") -> Iterator[tuple[str, float]]:

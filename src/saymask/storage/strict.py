@@ -9,6 +9,7 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from saymask.errors import CheckpointError
+from saymask.startup import lean_transformers  # noqa: F401 (here, since whatever imports model classes imports this file first)
 
 MAX_SHOWN = 20
 

@@ -16,6 +16,7 @@ from saymask.cli.segment import (
     AnswerOption,
     DeviceOption,
     DtypeOption,
+    EveryOption,
     MinPresenceOption,
     ModelOption,
     SetOption,
@@ -73,6 +74,7 @@ def evaluate(
     vision_tower: VisionTowerOption = None,
     tracker: TrackerOption = None,
     tracker_weights: TrackerWeightsOption = None,
+    every: EveryOption = None,
 ) -> None:
     """Measure J, F, J&F and the dataset's own scores; writes predictions and results.json."""
     from saymask.evaluation.exam import open_exam
@@ -98,7 +100,7 @@ def evaluate(
     else:
         runtime = Runtime.choose(device, dtype)
         asked = Wording(template or exam.samples.benchmark.templates.get(rules.name), answer, min_presence, tuple(settings or ()))
-        candidate = _candidate(exam, predictor, model, asked, runtime, vision_tower, tracker, tracker_weights)
+        candidate = _candidate(exam, predictor, model, asked, runtime, vision_tower, tracker, tracker_weights, every)
         folder = results_folder = _folder(out, dataset, split, keep=resume or part is not None)
         with progress_bar(f"{title}: predicting") as progress, _how_to_go_on(folder):
             failed = predict(exam, candidate, folder, part, resume, progress)
@@ -120,20 +122,22 @@ def _candidate(
     vision_tower: Path | None,
     tracker: str | None,
     tracker_weights: Path | None,
+    every: int | None,
 ) -> Candidate:
     """Load who is to take the exam; `asked` is what --template, --answer, --min-presence and --set say."""
     from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
 
     if predictor != "session":
-        if tracker:
-            raise ConfigError(f"-t {tracker} has nothing to track: --predictor {predictor} needs no model; leave out one of them")
+        if tracker or every:
+            option = f"-t {tracker}" if tracker else f"--every {every}"
+            raise ConfigError(f"{option} has nothing to track: --predictor {predictor} needs no model; leave out one of them")
         return without_model(predictor)
     chosen_tracker = load_chosen_tracker(tracker, tracker_weights, runtime)
     if model == choice.AUTO:
         model = choice.choose(exam.samples[0].video)
     segmenter = load_model(model, runtime, vision_tower)
-    return with_model(segmenter, chosen_tracker, asked.options(segmenter), runtime.dtype)
+    return with_model(segmenter, chosen_tracker, asked.options(segmenter), runtime.dtype, every)
 
 
 def _folder(out: Path | None, dataset: str, split: str, keep: bool) -> Path:

@@ -14,6 +14,9 @@ import torch
 
 from saymask.errors import CheckpointError
 from saymask.models.base import TOWER_OPTION
+from saymask.models.family import Family
+from saymask.models.filling import assign
+from saymask.models.int8 import use_int8
 from saymask.models.lisa.names import TOWER_PREFIX, our_name, released_name
 from saymask.models.parts.reasoning import ReasoningModel
 from saymask.runtime import Runtime
@@ -44,11 +47,12 @@ def tower_beside(folder: Path, values: Mapping[str, Any], usual: str) -> Path:
     )
 
 
-def fill(model: ReasoningModel, files: Mapping[Path, str], runtime: Runtime, source: str) -> None:
+def fill(model: ReasoningModel, family: Family, files: Mapping[Path, str], runtime: Runtime, source: str) -> None:
     """Check all files against the model, then give every parameter its tensor.
 
     Args:
         model: built without memory.
+        family: the model's.
         files: each file with what a released name has in front of the file's own names.
         runtime: device and dtype; such models were trained in bf16.
         source: what was given, for messages.
@@ -72,13 +76,12 @@ def fill(model: ReasoningModel, files: Mapping[Path, str], runtime: Runtime, sou
     raise_unless_exact(source, wanted.keys() - found.keys(), unexpected, mismatched)
     dtype = computing_dtype(runtime, files, torch.bfloat16)
     device = runtime.torch_device if runtime.device_map is None else "cpu"
+    if runtime.is_int8:
+        use_int8(model, family.int8_parts, runtime)
     for file, prefix in files.items():
-        tensors = {
-            our_name(prefix + own_name): tensor.to(device, dtype)
-            for own_name, tensor in read_tensors(file)
-            if not _is_left_out(own_name, prefix)
-        }
-        model.load_state_dict(tensors, strict=False, assign=True)
+        for own_name, tensor in read_tensors(file):
+            if not _is_left_out(own_name, prefix):
+                assign(model, our_name(prefix + own_name), tensor, dtype, device)
 
 
 def is_of_another_model(own_name: str) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import init_empty_weights
 from transformers import CLIPVisionConfig
 
 from saymask.errors import CheckpointError, ConfigError
@@ -60,6 +59,8 @@ def load_layout(layout: LisaLayout, folder: Path, runtime: Runtime, name: str, v
         CheckpointError: a file is absent or damaged, or tensors are missing, unexpected or of the wrong shape, named as in the release.
         ConfigError: quantisation, which reads our own layout only.
     """
+    from accelerate import init_empty_weights  # here: loading it takes longer than opening a small model
+
     source = folder / "config.json"
     values = read_json(source)
     tower = vision_tower or tower_beside(folder, values, layout.tower_repo)
@@ -78,7 +79,7 @@ def load_layout(layout: LisaLayout, folder: Path, runtime: Runtime, name: str, v
     if seg_token_id >= config.text_config.vocab_size:
         last = config.text_config.vocab_size - 1
         raise CheckpointError(f"{folder}: the tokenizer gives {SEG_TOKEN} the id {seg_token_id}, the embeddings end at {last}")
-    fill(model, files, runtime, f"{folder} with {tower}")
+    fill(model, layout.family, files, runtime, f"{folder} with {tower}")
     place(model, runtime, layout.family.language_model)  # also the buffers that no file holds
     return layout.family.load("segmenter")(model, processor, name, list(files))
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import init_empty_weights
 from torch import Tensor, nn
 from transformers import SamConfig
 
@@ -49,6 +48,8 @@ def assemble_start(layout: LisaLayout, language: Path, tower: Path, mask_model: 
     Raises:
         CheckpointError: a file is absent or damaged, a setting unknown, or tensors are missing, unexpected or of the wrong shape.
     """
+    from accelerate import init_empty_weights  # here: loading it takes longer than opening a small model
+
     values, sam_values = read_json(language / "config.json"), read_json(mask_model / "config.json")
     tokenizer = layout.load_tokenizer(language)
     vision_config = read_tower_config(tower)
