@@ -19,6 +19,7 @@ from saymask.records import Masklet, QueryResult, Rle
 # Told apart by colour-blind readers too, in this order, and on most natural backgrounds.
 QUERY_COLOURS = ((0, 200, 255), (255, 130, 0), (230, 60, 200), (60, 215, 90), (255, 220, 40), (110, 110, 255), (240, 60, 60), (0, 170, 150))
 _OPACITY = 0.45
+_PIXELS_AT_ONCE = 2**20
 _LEGEND_SHARE = 0.34  # of the frame's height, at most
 _PANEL = (16, 18, 22)
 _PANEL_OPACITY = 0.58
@@ -75,35 +76,45 @@ def contour_width(height: int, width: int) -> int:
 def draw_mask(frame_HWC: np.ndarray, rle: Rle, colour: tuple[int, int, int], contour: int, opacity: float = _OPACITY) -> None:
     """Tint the mask (`opacity` 0: not at all) and draw its contour, `contour` pixels wide, just inside its edge.
 
-    The frame's pixels lie one after the other (C order), so that those of the mask have numbers; only they are read and written.
+    The frame's pixels lie one after the other (C order), so that those of the mask have numbers; only they are read and written, some
+    rows at a time.
     """
     box = rle.box()
     if box is None:
         return
     x0, y0, x1, y1 = box
-    rows_HW = np.zeros((y1 - y0, frame_HWC.shape[1]), dtype=bool)
-    mask_HW = rows_HW[:, x0:x1]
-    mask_HW[:] = rle.decode()[y0:y1, x0:x1]
-    levels = frame_HWC[y0:y1].reshape(-1, copy=False)
-    places = np.flatnonzero(rows_HW) * 3
+    padded_HW = np.pad(rle.decode()[y0:y1, x0:x1], contour)
+    step = max(1, _PIXELS_AT_ONCE // frame_HWC.shape[1])
+    for top in range(0, y1 - y0, step):
+        rows_HWC = frame_HWC[y0 + top : min(y0 + top + step, y1)]
+        _draw_rows(rows_HWC, x0, padded_HW[top : top + len(rows_HWC) + 2 * contour], colour, contour, opacity)
+
+
+def _draw_rows(rows_HWC: np.ndarray, x0: int, padded_HW: np.ndarray, colour: tuple[int, int, int], contour: int, opacity: float) -> None:
+    """Draw the part of a mask that lies in some rows, from column `x0` on; the mask comes with `contour` pixels of what is around."""
+    mask_HW = padded_HW[contour:-contour, contour:-contour]
+    columns = slice(x0, x0 + mask_HW.shape[1])
+    inside_HW = np.zeros(rows_HWC.shape[:2], dtype=bool)
+    inside_HW[:, columns] = mask_HW
+    levels = rows_HWC.reshape(-1, copy=False)
+    places = np.flatnonzero(inside_HW) * 3
     for goal in colour:
         tint = (np.arange(256) * (1 - opacity) + goal * opacity).round().astype(np.uint8).tobytes()
         levels[places] = np.frombuffer(levels[places].tobytes().translate(tint), dtype=np.uint8)
         places += 1
-    frame_HWC[y0:y1, x0:x1][mask_HW & ~_eroded(mask_HW, contour)] = colour
+    rows_HWC[:, columns][mask_HW & ~_eroded(padded_HW, contour)] = colour
 
 
-def _eroded(mask_HW: np.ndarray, steps: int) -> np.ndarray:
-    """Remove `steps` layers of pixels that touch the outside over an edge."""
-    padded = np.pad(mask_HW, steps)
+def _eroded(padded_HW: np.ndarray, steps: int) -> np.ndarray:
+    """Remove `steps` layers of pixels that touch the outside over an edge, and as many rows and columns on each side."""
     for _ in range(steps):
-        inner = padded.copy()
-        inner[1:] &= padded[:-1]
-        inner[:-1] &= padded[1:]
-        inner[:, 1:] &= padded[:, :-1]
-        inner[:, :-1] &= padded[:, 1:]
-        padded = inner
-    return padded[steps:-steps, steps:-steps]
+        inner_HW = padded_HW.copy()
+        inner_HW[1:] &= padded_HW[:-1]
+        inner_HW[:-1] &= padded_HW[1:]
+        inner_HW[:, 1:] &= padded_HW[:, :-1]
+        inner_HW[:, :-1] &= padded_HW[:, 1:]
+        padded_HW = inner_HW
+    return padded_HW[steps:-steps, steps:-steps]
 
 
 class Legend:

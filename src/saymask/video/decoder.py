@@ -147,12 +147,12 @@ class Decoder:
         with self._lock:
             if not self._shape_HWC:
                 self._shape_HWC = self._rgb(self._decode(0), 0).shape
-            frames_THWC = np.empty((len(wanted), *self._shape_HWC), dtype=np.uint8)
-            for index in np.unique(wanted).tolist():
-                frame_HWC = self._rgb(self._decode(index), index)
-                if frame_HWC.shape != self._shape_HWC:
-                    raise self._changed_size(index, frame_HWC)
-                frames_THWC[wanted == index] = frame_HWC
+            if len(wanted) == 1:
+                frames_THWC = self._sound_rgb(int(wanted[0]))[None]  # without a copy, which of a large frame is much
+            else:
+                frames_THWC = np.empty((len(wanted), *self._shape_HWC), dtype=np.uint8)
+                for index in np.unique(wanted).tolist():
+                    frames_THWC[wanted == index] = self._sound_rgb(index)
             if self._next_idx == len(self._index.pts_T):
                 self.close()
         return frames_THWC
@@ -247,6 +247,13 @@ class Decoder:
             return self._reopen()
         self._frames = _chain(first, frames)
         self._next_idx = int(np.searchsorted(self._index.pts_T, first.pts))
+
+    def _sound_rgb(self, index: int) -> np.ndarray:
+        """A frame of the size that all have -> uint8 frame_HWC."""
+        frame_HWC = self._rgb(self._decode(index), index)
+        if frame_HWC.shape != self._shape_HWC:
+            raise self._changed_size(index, frame_HWC)
+        return frame_HWC
 
     def _rgb(self, frame: VideoFrame, index: int) -> np.ndarray:
         """Colours and orientation as shown -> uint8 frame_HWC."""
