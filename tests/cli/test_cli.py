@@ -49,7 +49,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     stage = Stage()
 
     class FakeSession:
-        def __init__(self, video, segmenter, tracker=None, min_stability=None, runtime=None):
+        def __init__(self, video, segmenter, tracker=None, min_stability=None, runtime=None, every=None):
             self.video = video
             if tracker:
                 stage.calls.append(("track", tracker.name, min_stability))

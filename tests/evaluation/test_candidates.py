@@ -25,9 +25,9 @@ class Session:
 
     log: list[object]
 
-    def __init__(self, video: Video, segmenter: SimpleNamespace, tracker: SimpleNamespace | None):
+    def __init__(self, video: Video, segmenter: SimpleNamespace, tracker: SimpleNamespace | None, every: int | None = None):
         self.video = video
-        Session.log.append(f"open {video.name}" + (f" with {tracker.name}" if tracker else ""))
+        Session.log.append(f"open {video.name}" + (f" with {tracker.name}" if tracker else "") + (f" every {every}" if every else ""))
 
     def segment(self, queries: list[str], **options: str) -> Prediction:
         Session.log.append((*options.values(), *queries))
@@ -66,6 +66,14 @@ def test_all_questions_about_a_video_are_asked_at_once_and_none_twice(log):
     assert ask(sample("a/1", "two", RED), "two").results[0].query == "two"
     assert ask(sample("b/0", "three", RED), "three").results[0].query == "three"
     assert log == ["open a with still", ("generate", "one", "two"), "close a", "open b with still", ("generate", "three"), "close b"]
+
+
+def test_every_nth_frame_is_the_sessions_matter_and_is_recorded(log):
+    samples = [sample("a/0", "red", RED)]
+    candidate = with_model(SEGMENTER, SimpleNamespace(name="still", weights_files=()), every=4)
+    exam = Exam("squares", "test", set_of(*samples))
+    candidate.predictors(exam)[OWN](exam.item(0))
+    assert (candidate.every, log[0]) == (4, "open a with still every 4")
 
 
 def test_a_question_that_cannot_be_asked_does_not_harm_the_others(log):

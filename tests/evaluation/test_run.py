@@ -46,7 +46,7 @@ def colours(limit: int | None = None) -> Exam:
 class ColourSession:
     unreadable = ("c",)
 
-    def __init__(self, video: Video, segmenter: SimpleNamespace, tracker: SimpleNamespace | None):
+    def __init__(self, video: Video, segmenter: SimpleNamespace, tracker: SimpleNamespace | None, every: int | None = None):
         self.video, self.log = video, segmenter.log
         self.log.append(f"open {video.name}")
 
