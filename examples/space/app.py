@@ -43,7 +43,7 @@ def find(path: str | None, sentences: str, progress: gr.Progress = gr.Progress()
     """
     queries = [line.strip() for line in sentences.splitlines() if line.strip()]
     if not path or not 1 <= len(queries) <= MAX_SENTENCES:
-        raise gr.Error(f"give a video and 1 to {MAX_SENTENCES} sentences, one a line")
+        raise gr.Error(f"give a video and 1 to {MAX_SENTENCES} sentences, one a line", print_exception=False)
     folder = Path(tempfile.mkdtemp(prefix="saymask-"))
     try:
         video = open_source(path, LIMITS)
@@ -53,7 +53,7 @@ def find(path: str | None, sentences: str, progress: gr.Progress = gr.Progress()
         shown = write_overlay(prediction, folder)
         prediction.save(folder / "masks", "json")
     except SaymaskError as error:
-        raise gr.Error(str(error)) from None
+        raise gr.Error(str(error), print_exception=False) from None
     texts = "\n".join(f"{result.query}: {result.text or len(result.masklets)}" for result in prediction.results)
     return str(shown), str(folder / "masks" / "prediction.json"), texts
 

@@ -32,10 +32,15 @@ class Documented:
         self.events.append((function, inputs, outputs))
 
 
+class DocumentedError(Exception):
+    def __init__(self, message: str, print_exception: bool = True):
+        super().__init__(message)
+
+
 def documented_gradio() -> ModuleType:
     module = ModuleType("gradio")
     vars(module).update(
-        Error=type("Error", (Exception,), {}),
+        Error=DocumentedError,
         Progress=lambda: lambda done, unit: None,
         Blocks=lambda title: nullcontext(SimpleNamespace(title=title)),
         **{name: nullcontext for name in ("Row", "Column")},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from typing import Any
 
 Send = Callable[["Target"], int]
@@ -142,7 +144,13 @@ def _with(**headers: str) -> Send:
 
 def _many_sessions(target: Target) -> int:
     """Ten thousand, on one connection; the status of the last."""
-    return [target.status("POST", "/v1/sessions", json={"video_id": target.video_id}) for _ in range(10_000)][-1]
+    body = json.dumps({"video_id": target.video_id})
+    connection = HTTPConnection("127.0.0.1", target.port)
+    for _ in range(10_000):
+        connection.request("POST", "/v1/sessions", body, {"Content-Type": "application/json"})
+        (answer := connection.getresponse()).read()
+    connection.close()
+    return answer.status
 
 
 ATTACKS: dict[str, Send] = {
@@ -172,7 +180,6 @@ ATTACKS: dict[str, Send] = {
     "more parts than promised": lambda target: target.part(100, 0, bytes(101)),
     "image that is too large": _predict(bytes(MAX_UPLOAD + 1)),
     "body that is too large": lambda target: target.in_session("clicks", content=bytes(60_000)),
-    "head that says no number": lambda target: target.status("POST", "/v1/sessions", headers={"content-length": "1e3"}, content=b""),
     "name that points here": _with(host="evil.example"),
     "name that is none": _with(host="[::"),
     "no name": _with(host=""),
@@ -226,6 +233,7 @@ RAW_ATTACKS: dict[str, Send] = {
         b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", wait=0.2
     ),
     "body that is longer than it says": lambda target: target.raw(HEAD + b"Content-Length: 2\r\n\r\n{}" + b"\0 /etc/passwd\r\n\r\n"),
+    "length that is no number": lambda target: target.raw(HEAD + b"Content-Length: 1e3\r\n\r\n{}"),
     "two lengths": lambda target: target.raw(HEAD + b"Content-Length: 2\r\nContent-Length: 9\r\n\r\n{}"),
     "negative length": lambda target: target.raw(HEAD + b"Content-Length: -1\r\n\r\n{}"),
     "no request": lambda target: target.raw(b"\x16\x03\x01\0\xa5\x01\0\0\xa1\x03\x03" + bytes(100) + b"\r\n\r\n"),
