@@ -15,7 +15,7 @@ from pathlib import Path
 import gradio as gr
 
 from saymask.errors import SaymaskError
-from saymask.exports.writer import write_overlay
+from saymask.exports.overlay import write_overlay
 from saymask.models.choice import AUTO, ModelForEach
 from saymask.runtime import Runtime
 from saymask.session import VideoSession

@@ -72,7 +72,7 @@ def test_every_nth_frame_is_the_sessions_matter_and_is_recorded(log):
     samples = [sample("a/0", "red", RED)]
     candidate = with_model(SEGMENTER, SimpleNamespace(name="still", weights_files=()), every=4)
     exam = Exam("squares", "test", set_of(*samples))
-    candidate.predictors(exam)[OWN](exam.item(0))
+    candidate.predictors(exam)[OWN](samples[0])
     assert (candidate.every, log[0]) == (4, "open a with still every 4")
 
 

@@ -3,7 +3,6 @@
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import httpx2
 import pytest
 from attacked_server import LIMITS
@@ -57,7 +56,7 @@ def test_every_attack_is_refused(target, name):
 @pytest.mark.usefixtures("loopback")
 def test_a_real_server_refuses_all_of_them_and_stays_small(clip, tmp_path):
     command = (str(Path(__file__).parents[1] / "support" / "attacked_server.py"), str(tmp_path / "data"), str(root_with(clip, tmp_path)))
-    with RealServer(tmp_path / "data", command) as server, httpx.Client(base_url=server.address, timeout=60) as client:
+    with RealServer(tmp_path / "data", command) as server, httpx2.Client(base_url=server.address, timeout=60) as client:
         session_id, video = begin(client, clip)
         target = Target(client, clip, video["id"], session_id, server.port)
         answers = {name: send(target) for name, send in {**ATTACKS, **RAW_ATTACKS}.items()}

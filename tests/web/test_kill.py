@@ -3,7 +3,7 @@
 import random
 import time
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from real_server import RealServer
@@ -37,7 +37,7 @@ class Client:
         self.edits = 0
 
     def call(self, method, path, **options):
-        with httpx.Client(base_url=self.server.address, timeout=60) as client:
+        with httpx2.Client(base_url=self.server.address, timeout=60) as client:
             return client.request(method, path, **options)
 
     def session(self):
@@ -152,7 +152,7 @@ def test_a_request_that_is_cut_off_leaves_what_was_confirmed(clip, tmp_path):
         for _ in range(3):
             offset = client.confirmed
             headers = {"upload-offset": str(offset), "content-type": PATCH_TYPE, "content-length": "5000"}
-            with pytest.raises(httpx.TransportError):
+            with pytest.raises(httpx2.TransportError):
                 client.call("PATCH", client.upload, headers=headers, content=slowly(offset))
             server.start()
             client.send_part()
