@@ -15,7 +15,6 @@ from pathlib import Path
 import gradio as gr
 
 from saymask.errors import SaymaskError
-from saymask.exports.overlay import write_overlay
 from saymask.models.choice import AUTO, ModelForEach
 from saymask.runtime import Runtime
 from saymask.session import VideoSession
@@ -50,12 +49,11 @@ def find(path: str | None, sentences: str, progress: gr.Progress = gr.Progress()
         tracker = load_tracker(TRACKER, RUNTIME) if TRACKER else None
         with VideoSession(video, MODELS.for_video(video), tracker, runtime=RUNTIME) as session:
             prediction = session.segment(queries, progress=lambda done, total: progress((done, total), unit="frames"))
-        shown = write_overlay(prediction, folder)
-        prediction.save(folder / "masks", "json")
+        shown, masks = prediction.save(folder / "found", ("overlay", "json"))
     except SaymaskError as error:
         raise gr.Error(str(error), print_exception=False) from None
     texts = "\n".join(f"{result.query}: {result.text or len(result.masklets)}" for result in prediction.results)
-    return str(shown), str(folder / "masks" / "prediction.json"), texts
+    return str(shown), str(masks), texts
 
 
 def build() -> gr.Blocks:
