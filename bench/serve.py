@@ -23,7 +23,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 from PIL import Image
 
@@ -89,7 +89,7 @@ class Load:
         start = time.perf_counter()
         try:
             came, expected = ask()
-        except (httpx.HTTPError, KeyError, ValueError) as error:
+        except (httpx2.HTTPError, KeyError, ValueError) as error:
             with self._lock:
                 self.lost.append(f"{kind}: {error!r}")
             return
@@ -107,7 +107,7 @@ class Client:
     """One user: a session of its own, and the same steps as `Direct`."""
 
     def __init__(self, address: str, clip: bytes, direct: Direct, load: Load):
-        self._http = httpx.Client(base_url=address, timeout=600)
+        self._http = httpx2.Client(base_url=address, timeout=600)
         self._clip, self._direct, self._load = clip, direct, load
         self._session_id = ""
 
@@ -129,7 +129,7 @@ class Client:
             step = steps[number % len(steps)]
             self._load.measure(step.__name__[1:], step)
 
-    def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _call(self, method: str, path: str, **options: Any) -> httpx2.Response:
         while (response := self._http.request(method, path, **options)).status_code == 503:
             self._load.busy()
             time.sleep(float(response.headers["retry-after"]))
