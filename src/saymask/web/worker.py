@@ -1,6 +1,6 @@
 """One thread that uses one device, and the line before it: as long as is bearable, then clients are told to come again.
 
-A step that somebody waits for with a finger on the mouse does not stand behind jobs that take seconds: it goes before all that have not begun.
+A step that a user waits for does not stand behind jobs that take seconds: it goes before all that have not begun.
 """
 
 from __future__ import annotations
