@@ -45,7 +45,7 @@ def begin(client: TestClient, clip: bytes, name: str = "clip.mp4") -> tuple[str,
 
 
 def events_of(client: TestClient, job_id: int) -> list[tuple[str, dict[str, Any]]]:
-    """All events of a job: kind and content."""
+    """All events of a job: kind and content; comments between them are skipped."""
     text = client.get(f"/v1/jobs/{job_id}/events").text
-    pairs = (block.split("\n", 1) for block in text.strip().split("\n\n"))
+    pairs = (block.split("\n", 1) for block in text.strip().split("\n\n") if not block.startswith(":"))
     return [(kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for kind, data in pairs]

@@ -10,12 +10,13 @@ from served import SAID
 
 from saymask.cli.demo import QUESTIONS
 from saymask.session.live_query import DRAWN
+from saymask.web import feed as feed_module
 
 pytestmark = pytest.mark.slow
 OTHER = QUESTIONS["the orange cup"]
 """The thing that is clicked."""
 WATCH = """() => {
-  const view = document.querySelector("[role=img][aria-label^=Frame]"), progress = document.querySelector("progress");
+  const view = document.querySelector("[role=img][aria-label^=Frame]"), progress = document.querySelector("progress[aria-label=Progress]");
   window.seen = [];
   new MutationObserver(() => window.seen.push([view.getAttribute("aria-label"), progress.checkVisibility()]))
     .observe(view, { attributes: true, attributeFilter: ["aria-label"] });
@@ -86,6 +87,23 @@ def test_masks_appear_as_they_come_each_sentence_in_its_colour(visit, tmp_path):
         expect(strip).to_have_attribute("aria-label", re.compile(r": 0\.[5-9]\d on average, lowest 0\.\d\d on frame \d+|: 1\.00"))
     strips[1].click(position={"x": strips[1].bounding_box()["width"] * 5.5 / NUM_FRAMES, "y": 5})
     tab.expect_frame(5, "2 masks")
+
+
+def test_comments_between_events_are_skipped(visit, tmp_path, monkeypatch):
+    """They come while a job waits or computes; the server runs in this process."""
+    monkeypatch.setattr(feed_module, "KEEP_ALIVE_SECONDS", 0.01)
+    tab, came = visit(), []
+
+    def read_along(route):
+        answer = route.fetch()
+        came.append(answer.text())
+        route.fulfill(response=answer)
+
+    tab.page.route("**/events", read_along)
+    tab.upload(write_clip(tmp_path / "clip.mp4"))
+    tab.ask(SAID)
+    expect(tab.status).to_have_text(f"Found 1 object for “{SAID}”.")
+    assert feed_module.KEEP_ALIVE in came[0] and came[0].count("event: frame") == NUM_FRAMES
 
 
 def test_two_tabs_are_two_sessions(visit, tmp_path):

@@ -6,6 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from threading import Event
 
+KEEP_ALIVE_SECONDS = 15.0
+"""So long nothing may happen, then a comment is sent: proxies cut a connection that is silent, and a large model loads for minutes."""
+KEEP_ALIVE = ": nothing yet\n\n"
+"""Clients skip lines that begin with a colon."""
+
 
 class Feed:
     """What happened so far; held as long as the job is under way or somebody listens."""
@@ -29,7 +34,7 @@ class Feed:
         self._wake()
 
     async def follow(self) -> AsyncIterator[str]:
-        """All events, as they come, to the last."""
+        """All events, as they come, to the last; `KEEP_ALIVE` while nothing comes."""
         woken = asyncio.Event()
         listener = (asyncio.get_running_loop(), woken)
         self._listeners.add(listener)
@@ -43,7 +48,11 @@ class Feed:
                     yield event
                 if ended:
                     return
-                await woken.wait()
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                        await woken.wait()
+                except TimeoutError:
+                    yield KEEP_ALIVE
         finally:
             self._listeners.discard(listener)
 

@@ -2,7 +2,7 @@
 
 Whatever needs a model waits in the line of a worker, one for each device; a session stays with one of them. A job is written down before it
 is promised, and its result together with its end, so a server that was killed does each promised job once more from its beginning and no
-finished one twice.
+finished one twice. Steps by hand go before jobs that have not begun, those of the same session too.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Service:
                 self._store.save(session_id, self._storable(editor))
                 return result
 
-        return await self._do(session_id, work)
+        return await self._do(session_id, work, is_step=True)
 
     async def undo(self, session_id: str) -> bool:
         """Take the last change back; whether there was one.
@@ -159,7 +159,7 @@ class Service:
                 self._line(session_id).engine.go_back(session_id, state)
             return state is not None
 
-        return await self._do(session_id, work)
+        return await self._do(session_id, work, is_step=True)
 
     async def export(self, session_id: str, format_name: str, directory: Path) -> Path:
         """Write a session's masks into a folder; the file or folder that was written."""
@@ -261,13 +261,13 @@ class Service:
         """The device that a session stays with: its id is random."""
         return self._lines[int(session_id, 16) % len(self._lines)]
 
-    async def _do(self, session_id: str, work: Callable[[], T]) -> T:
+    async def _do(self, session_id: str, work: Callable[[], T], is_step: bool = False) -> T:
         self._session_row(session_id)
-        return await self._in_line(self._line(session_id), work)
+        return await self._in_line(self._line(session_id), work, is_step)
 
-    async def _in_line(self, line: Line, work: Callable[[], T]) -> T:
+    async def _in_line(self, line: Line, work: Callable[[], T], is_step: bool = False) -> T:
         line.worker.take_place()
-        return await asyncio.shield(asyncio.wrap_future(line.worker.submit(work)))
+        return await asyncio.shield(asyncio.wrap_future(line.worker.submit(work, is_step)))
 
     @contextmanager
     def _editor(self, session_id: str) -> Iterator[Editor]:

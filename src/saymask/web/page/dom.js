@@ -1,4 +1,4 @@
-// Short ways to elements, and files that are dropped.
+// Short ways to elements, and files that are chosen or dropped.
 
 export const element = (id) => document.getElementById(id);
 
@@ -19,8 +19,13 @@ export function swatch(colour) {
   return made;
 }
 
-// Calls action(file) for a file that is dropped anywhere on the page.
-export function onDrop(action) {
+// Calls action(file) for a file that is chosen in an input or dropped anywhere on the page.
+export function onFile(input, action) {
+  input.addEventListener("change", () => {
+    const [file] = input.files;
+    input.value = "";  // else the same file, chosen once more, would be no change
+    if (file) action(file);
+  });
   const { classList } = document.body;
   addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -30,6 +35,6 @@ export function onDrop(action) {
   addEventListener("drop", (event) => {
     event.preventDefault();
     classList.remove("over");
-    action(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) action(event.dataTransfer.files[0]);
   });
 }

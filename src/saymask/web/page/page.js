@@ -1,16 +1,17 @@
 // The page of `saymask serve`: frames from the browser's decoder, masks from the server as run lengths, both drawn on a canvas.
 
-import { element, onDrop } from "./dom.js";
+import { element, onFile } from "./dom.js";
 import { openFrames } from "./frames.js";
 import { drawJobs, follow } from "./jobs.js";
 import { listen } from "./keys.js";
 import { complain, say, tried } from "./messages.js";
 import { Painting, tool } from "./painting.js";
 import { Panel } from "./panel.js";
-import { call, download, get, post, putSessionInAddress, sessionInAddress } from "./server.js";
+import { download, get, post, putSessionInAddress, sessionInAddress } from "./server.js";
 import { keyOf, Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
+import { cancelUpload, send } from "./upload.js";
 
 let session = null, frames = null, isPlaying = false, showsMasks = true;
 const ofSession = (verb, json) => post(`v1/sessions/${session.id}/${verb}`, json);
@@ -113,9 +114,8 @@ async function open(id, video) {
 // -- what the user does
 
 async function upload(file) {
-  if (!file) return;
-  say(`Sending ${file.name} …`);
-  const video = await (await call(`v1/videos?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json();
+  const video = await send(file);
+  if (!video) return;
   const { id } = await post("v1/sessions", { video_id: video.id });
   await open(id, video);
   await refresh();
@@ -201,7 +201,6 @@ const unmark = () => mark(0, session.video.num_frames - 1);
 const step = (frameCount) => show(session.frameIdx + frameCount);
 
 const on = (id, kind, action) => element(id).addEventListener(kind, tried(action));
-on("file", "change", (event) => upload(event.target.files[0]));
 on("dismiss", "click", () => {});
 on("ask", "submit", () => {
   const query = element("query").value.trim();
@@ -211,10 +210,10 @@ on("ask", "submit", () => {
 on("carry", "submit", carry);
 on("export", "submit", writeFile);
 for (const [id, action] of Object.entries({
-  cancel: () => ofSession("cancel"), undo, play, masks: toggleMasks, back: () => step(-1), next: () => step(1),
-  "mark-in": markIn, "mark-out": markOut, unmark,
+  "cancel-upload": cancelUpload, cancel: () => ofSession("cancel"), undo, play, masks: toggleMasks, unmark,
+  back: () => step(-1), next: () => step(1), "mark-in": markIn, "mark-out": markOut,
 })) on(id, "click", action);
-onDrop(tried(upload));
+onFile(element("file"), tried(upload));
 addEventListener("pagehide", () => session?.keepPlace());
 
 const TOOLS = { a: "add", r: "remove", b: "brush", e: "eraser" };

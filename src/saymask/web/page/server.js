@@ -21,14 +21,15 @@ export class Problem extends Error {
   }
 }
 
-export async function call(path, { method = "GET", json, body } = {}) {
-  const headers = {};
+export async function call(path, { method = "GET", json, body, headers = {}, signal } = {}) {
+  headers = { ...headers };
   if (address.has("token")) headers.Authorization = `Bearer ${address.get("token")}`;
   if (json) headers["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers, body: json ? JSON.stringify(json) : body });
+    response = await fetch(path, { method, headers, body: json ? JSON.stringify(json) : body, signal });
   } catch {
+    signal?.throwIfAborted();
     throw new Problem("the server cannot be reached", "check that it runs, then try again");
   }
   if (response.ok) return response;
@@ -50,14 +51,32 @@ export async function download(path) {
   return link.download;
 }
 
+const isBroken = (error) => !error.status;
+
+// After an error: waits for the next try; throws what will not pass, and what was tried often enough.
+async function waitToRetry(error, tries, mayPass = isBroken) {
+  if (!mayPass(error) || tries === RETRIES) throw error;
+  await new Promise((passed) => setTimeout(passed, RETRY_MILLISECONDS));
+}
+
+// What attempt() gives; a connection that breaks, or what else may pass, is tried again.
+export async function retried(attempt, mayPass = isBroken) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      await waitToRetry(error, tries, mayPass);
+    }
+  }
+}
+
 // All events of a job from its first, {kind, ...}, to its end; a connection that breaks is made again.
 export async function* events(jobId) {
   for (let tries = 0; ; tries++) {
     try {
       return yield* eventsOnce(jobId);
     } catch (error) {
-      if (error.status || tries === RETRIES) throw error;
-      await new Promise((passed) => setTimeout(passed, RETRY_MILLISECONDS));
+      await waitToRetry(error, tries);
     }
   }
 }
@@ -71,6 +90,7 @@ async function* eventsOnce(jobId) {
       const blocks = (text + piece.value).split("\n\n");
       text = blocks.pop();
       for (const block of blocks) {
+        if (block.startsWith(":")) continue;  // a comment: nothing has happened, but the connection is alive
         const [kind, data] = block.split("\n");
         const event = { kind: kind.slice("event: ".length), ...JSON.parse(data.slice("data: ".length)) };
         yield event;
