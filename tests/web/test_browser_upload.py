@@ -4,7 +4,7 @@ import re
 import secrets
 import struct
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from browsed import NUM_FRAMES, overlap, true_frames, true_mask, write_clip
@@ -51,7 +51,7 @@ def sent(tab, method="PATCH"):
 def expect_whole(tab, path):
     """The server has the file, byte by byte, and the page shows its frames."""
     video_id = tab.page.evaluate("async (id) => (await (await fetch(`v1/sessions/${id}`)).json()).video.id", session_of(tab))
-    assert httpx.get(f"{tab.page.url.partition('#')[0]}v1/videos/{video_id}/file").content == path.read_bytes()
+    assert httpx2.get(f"{tab.page.url.partition('#')[0]}v1/videos/{video_id}/file").content == path.read_bytes()
     for frame_idx in (0, 7, NUM_FRAMES - 1):
         tab.stand_at(frame_idx)
         distances = np.abs(true_frames().astype(int) - tab.pixels()).mean((1, 2, 3))
@@ -143,21 +143,42 @@ def test_a_cancelled_upload_is_forgotten_and_the_file_can_be_chosen_again(tab, l
     expect(tab.status).to_have_text(f"Cancelled: sending {NAME}.")
     expect(tab.button("Cancel upload")).to_be_hidden()
     expect(tab.page.get_by_role("alert")).to_be_hidden()
-    assert dropped == [parts[0]] and httpx.head(parts[0]).status_code == 404
+    assert dropped == [parts[0]] and httpx2.head(parts[0]).status_code == 404
     tab.upload(large)
     expect_whole(tab, large)
 
 
 def test_another_file_takes_its_place(tab, large, tmp_path):
-    parts, held = sent(tab), []
-    tab.page.route(UPLOADS, lambda route: held.append(route) if len(parts) == 2 else route.continue_())
+    small, parts, held = write_clip(tmp_path / "small.mp4"), sent(tab), []
+    tab.page.route(UPLOADS, lambda route: held.append(route) if len(parts) == 2 and not held else route.continue_())
     chooser = tab.page.get_by_label("Drop a video here")
     chooser.set_input_files(large)
     expect(tab.page.get_by_role("progressbar", name=f"Sending {NAME}: 3")).to_be_visible()
-    tab.page.unroute(UPLOADS)
-    tab.upload(write_clip(tmp_path / "small.mp4"))
+    tab.upload(small)
+    assert parts[0] == parts[1] != parts[2] and len(parts) == 3, "the rest of the first file was not sent"
+    expect_whole(tab, small)
+
+
+def test_the_file_that_was_chosen_last_stays(tab, large, tmp_path):
+    """The first one has come whole and is being opened; that takes until the second one has come too."""
+    small, parts = write_clip(tmp_path / "small.mp4"), sent(tab)
+    opened = []
+
+    def hold_first(route):
+        opened.append(route)
+        if len(opened) > 1:
+            route.continue_()
+
+    tab.page.route("**/v1/sessions", hold_first)
+    chooser = tab.page.get_by_label("Drop a video here")
+    for path, count in ((large, 4), (small, 5)):
+        with tab.page.expect_response(lambda response, count=count: response.request.method == "GET" and len(parts) == count):
+            chooser.set_input_files(path)
+    tab.page.wait_for_timeout(300)
+    opened[0].continue_()
     expect(tab.page.get_by_text("small.mp4 · ")).to_be_visible()
-    expect(tab.page.get_by_role("alert")).to_be_hidden()
+    expect(tab.status).to_have_text("Say what to look for.")
+    expect_whole(tab, small)
 
 
 def test_an_empty_file_is_refused_before_it_is_sent(tab, tmp_path):

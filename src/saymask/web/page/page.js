@@ -113,15 +113,13 @@ async function open(id, video) {
 
 // -- what the user does
 
-async function upload(file) {
-  const video = await send(file);
-  if (!video) return;
+const upload = (file) => send(file, async (video) => {
   const { id } = await post("v1/sessions", { video_id: video.id });
   await open(id, video);
   await refresh();
   say("Say what to look for.");
   element("query").focus();
-}
+});
 
 async function ask(query, window = null) {
   const again = session.queries.includes(query);

@@ -5,28 +5,30 @@ import { say } from "./messages.js";
 import { call, Problem, retried } from "./server.js";
 
 const PART_BYTES = 2 ** 20;  // as much as proxies let through unless they are told otherwise
-let sending = null;  // an AbortController
+let sending = null, opening = Promise.resolve();  // an AbortController; the end of the last call of open()
 
 export const cancelUpload = () => sending?.abort();
 
-// The video that the file has become; null if it was cancelled. One file at a time: another one takes its place.
-export async function send(file) {
+// Calls open(video) when the file has become one. One file at a time: another one takes its place, and is opened after it.
+export async function send(file, open) {
   if (!file.size) throw new Problem(`${file.name} is empty`, "choose a video");
   cancelUpload();
   const mine = sending = new AbortController();
   say(`Sending ${file.name} …`);
   try {
-    return await sendParts(file, mine.signal, (bytes) => mine === sending && draw(file, bytes));
+    const video = await sendParts(file, mine.signal, (bytes) => mine === sending && draw(file, bytes));
+    opening = opening.catch(() => {}).then(() => open(video));  // what is chosen last stays
   } catch (error) {
     if (!mine.signal.aborted) throw error;
     if (mine === sending) say(`Cancelled: sending ${file.name}.`);
-    return null;
+    return;
   } finally {
     if (mine === sending) {
       sending = null;
       element("upload").hidden = true;
     }
   }
+  await opening;
 }
 
 function draw(file, bytes) {
