@@ -7,6 +7,7 @@ An error the user can mend, and a bug that one video brings to light, cost that 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from saymask.errors import SaymaskError, VideoError
 from saymask.models import choice
+from saymask.storage.drafts import published
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
@@ -154,7 +156,7 @@ def disk_trouble_named(source: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise  # nobody reads the terminal any more: that concerns all sources
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{published(Path(os.fsdecode(error.filename)))}: " if error.filename else ""
         reason = error.strerror or str(error)
         raise VideoError(
             f"{source}: stopped ({where}{reason}); check that it can be read and that the output folder can be written"
