@@ -79,13 +79,19 @@ class VideoAsker:
     _told: set[str] = field(default_factory=set, repr=False)
 
     def prepare(self) -> None:
-        """Load the model and check the wording, where both are known before a video is opened.
+        """Load the model and check the wording and `every`, where they are known before a video is opened.
 
         Raises:
             UnknownName, CheckpointError, ConfigError: the model or an option cannot be used, whatever the video.
         """
-        if self.models.name != choice.AUTO:
-            self.wording.options(self.models.for_video(None))
+        if self.models.name == choice.AUTO:
+            return
+        segmenter = self.models.for_video(None)
+        self.wording.options(segmenter)
+        if self.every is not None:
+            from saymask.session.asking import require_masks_of_any_frame
+
+            require_masks_of_any_frame(segmenter, self.every)
 
     def ask(
         self,
