@@ -125,7 +125,8 @@ class VideoAsker:
         with disk_trouble_named(source), watch(video.name) as progress:
             runtime = self.models.runtime
             how = {"min_stability": self.min_stability, "every": self.every}
-            with VideoSession(feed.watched(video), segmenter, self.tracker, runtime=runtime, **how) as session:
+            watched = video if self.pace else feed.watched(video)  # causally, nothing is written before the end
+            with VideoSession(watched, segmenter, self.tracker, runtime=runtime, **how) as session:
                 prediction = session.segment(queries, progress=progress, each=feed.add, **options, **self.pace)
             return replace(prediction, video=video)
 
