@@ -5,10 +5,13 @@ import pytest
 from colour_family import ColourSegmenter
 from typer.testing import CliRunner
 
+from saymask.batch.per_video import VideoAsker
 from saymask.cli.main import app
 from saymask.errors import ConfigError
+from saymask.models.choice import ModelForEach
 from saymask.models.family import Family
 from saymask.records import Video
+from saymask.runtime import Runtime
 from saymask.session import Editor, VideoSession
 from saymask.trackers.hold import HoldTracker
 
@@ -94,6 +97,12 @@ def test_a_family_that_chooses_its_frames_itself_refuses():
     model.family = Family("chooser", segmenter="", options="saymask.models.base:Options", default_tracker="hold")
     with pytest.raises(ConfigError, match="'colour'"):
         VideoSession(moving_square(), model, HoldTracker(), every=2)
+
+
+def test_such_a_model_is_refused_before_a_video_is_opened():
+    asker = VideoAsker(ModelForEach("visa-toy", Runtime("cpu")), every=2)
+    with pytest.raises(ConfigError, match="'visa-toy'"):
+        asker.prepare()
 
 
 def test_it_looks_ahead_so_a_causal_walk_refuses():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from saymask import lookup
-from saymask.errors import UnknownName
+from saymask.errors import ConfigError, UnknownName
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
 
 
@@ -36,6 +36,29 @@ def test_a_video_in_memory_knows_its_times_and_gives_frames_in_the_order_asked()
     assert clip.frame_names == ("00000", "00001", "00002")
     assert clip.tags == {"comment": "made here"}
     assert clip.frames([2, 0, 2])[:, 0, 0, 0].tolist() == [2, 0, 2]
+
+
+def test_predictions_are_equal_if_their_masks_scores_and_times_are():
+    def predicted(masks: list[np.ndarray], fps: float = 2.0, scores: tuple[float, ...] = (0.5, 0.5)) -> Prediction:
+        clip = Video.from_frames(np.zeros((2, 4, 6, 3), np.uint8), fps=fps)
+        rles = tuple(Rle.encode(mask_HW) for mask_HW in masks)
+        return Prediction(clip, (QueryResult("the fish", "", (Masklet(1, rles, np.array(scores)),)),))
+
+    masks = [square(0, 0), EMPTY]
+    assert predicted(masks) == predicted(masks)
+    assert predicted(masks) != predicted([square(0, 0), square(1, 1)])
+    assert predicted(masks) != predicted(masks, scores=(0.5, 0.25))
+    assert predicted(masks) != predicted(masks, fps=3.0)
+    assert Rle.encode(EMPTY) != "a mask"
+
+
+@pytest.mark.parametrize("formats", [["labelme:tolerance=2", "labelme"], ["png", "labelme:tolerance=2", "labelme:tolerance=1"]])
+def test_one_format_in_two_ways_is_refused_before_anything_is_written(formats, tmp_path):
+    prediction = Prediction(video(1), (QueryResult("the fish", "", (masklet(1, [EMPTY]),)),))
+    with pytest.raises(ConfigError, match=f"'{formats[-2]}' and '{formats[-1]}'"):
+        prediction.save(tmp_path / "out", formats)
+    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in prediction.save(tmp_path / "out", ["png", "png"])] == ["png"]
 
 
 @pytest.mark.parametrize("idx", [3, -1])

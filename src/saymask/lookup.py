@@ -7,7 +7,7 @@ format: write one file or function, then one line here; `tests/contracts/` cover
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
@@ -193,6 +193,20 @@ def resolve(name: str, kind: str) -> Any:
         own = f"your own data are the dataset 'folder', and this is its root: folder {name}"
         raise UnknownName(f"unknown {kind} {name!r}; {own if kind == 'dataset' and Path(name).is_dir() else suggest(name, names)}")
     return _attribute(names[name])
+
+
+def resolve_writers(format_names: Iterable[str]) -> list[Callable[..., Path]]:
+    """The writers of several formats that are to be written into one folder.
+
+    Raises:
+        UnknownName, ConfigError: as for `resolve_writer`, or one format with different settings, of which each would be the same files.
+    """
+    writers = {name: resolve_writer(name) for name in format_names}
+    spelled: dict[str, str] = {}
+    for name in writers:
+        if (other := spelled.setdefault(name.partition(":")[0], name)) != name:
+            raise ConfigError(f"formats {other!r} and {name!r} are written to the same place; leave one of them out")
+    return list(writers.values())
 
 
 def resolve_writer(format_name: str) -> Callable[..., Path]:

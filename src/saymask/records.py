@@ -10,7 +10,7 @@ Frames are RGB uint8. Masks are bool at the video's own size. Boxes are x0 y0 x1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +18,27 @@ from typing import Any, Protocol
 import numpy as np
 
 from saymask.errors import ConfigError
-from saymask.lookup import resolve, resolve_writer
+from saymask.lookup import resolve, resolve_writers
 
 FrameReader = Callable[[Sequence[int]], np.ndarray]
 """Frame indices (any order, repeats allowed) -> uint8 frames_THWC in that order. It pickles: no lambda, no open file."""
+
+
+class _EqualByValue:
+    """Equality of dataclasses that hold arrays, which are equal if all their elements are."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(_same(getattr(self, each.name), getattr(other, each.name)) for each in fields(self) if each.compare)  # type: ignore
+
+    __hash__ = None  # type: ignore
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    return one == other
 
 
 @dataclass(frozen=True)
@@ -59,9 +76,11 @@ class FrameSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Video:
+@dataclass(frozen=True, eq=False)
+class Video(_EqualByValue):
     """A video or image that has been opened but not decoded; frames are read when asked for. It pickles: a copy reopens its source.
+
+    Two are equal if all that they say of themselves is; pixels are not compared.
 
     Args:
         name: short name for output folders and reports; unique within a dataset.
@@ -83,7 +102,7 @@ class Video:
     width: int
     timestamps_T: np.ndarray
     duration: float
-    read: FrameReader = field(repr=False)
+    read: FrameReader = field(repr=False, compare=False)
     frame_names: tuple[str, ...]
     tags: Mapping[str, str] = field(default_factory=dict)
     frame_files: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -135,8 +154,8 @@ class Video:
         )
 
 
-@dataclass(frozen=True)
-class Rle:
+@dataclass(frozen=True, eq=False)
+class Rle(_EqualByValue):
     """One mask as run lengths down the columns, background first: COCO's uncompressed RLE."""
 
     height: int
@@ -212,8 +231,8 @@ class Rle:
         return int(left[0]), int(top.min()), int(right[-1]) + 1, int(bottom.max()) + 1
 
 
-@dataclass(frozen=True)
-class Masklet:
+@dataclass(frozen=True, eq=False)
+class Masklet(_EqualByValue):
     """One object's masks through time: an RLE and a score (0 ... 1) for every frame of the video.
 
     `phrase` is what the object answers to, "" for the whole query; `presence` how sure the model is that it is in the video (0 ... 1,
@@ -262,8 +281,8 @@ class QueryResult:
         return np.logical_or.reduce(masks_NHW)
 
 
-@dataclass(frozen=True)
-class FrameResult:
+@dataclass(frozen=True, eq=False)
+class FrameResult(_EqualByValue):
     """What a session found on one frame: the N objects of all queries, in query order.
 
     Args:
@@ -356,11 +375,10 @@ class Prediction:
         """Write the prediction in each format of `saymask list`, with settings as in "labelme:tolerance=1", and return what was written.
 
         Raises:
-            UnknownName, ConfigError: a format or a setting that does not exist; nothing is written then.
+            UnknownName, ConfigError: a format or a setting that does not exist, or one format in two ways; nothing is written then.
             VideoError: something of that name is there already, or cannot be written.
         """
-        names = [formats] if isinstance(formats, str) else dict.fromkeys(formats)
-        writers = [resolve_writer(name) for name in names]
+        writers = resolve_writers([formats] if isinstance(formats, str) else formats)
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         written = [writer(self, directory) for writer in writers]

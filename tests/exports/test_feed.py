@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -105,6 +106,20 @@ def test_an_image_becomes_the_same_images(open_folder, tmp_path):
         feed.finish(prediction, tmp_path / "out")
     prediction.save(tmp_path / "saved", FORMATS)
     assert contents(tmp_path / "out") == contents(tmp_path / "saved")
+
+
+def test_a_feed_that_has_given_up_holds_no_frames(upper_left, open_folder):
+    prediction = predicted(drawn(), upper_left)
+    alive = []
+
+    def read(frame_idx: Sequence[int]) -> np.ndarray:
+        frames_THWC = prediction.video.read(frame_idx).copy()
+        alive.append(weakref.ref(frames_THWC))
+        return frames_THWC
+
+    with Feed(["png"], open_folder) as feed:
+        fed(feed, replace(prediction, video=replace(prediction.video, read=read)), [*range(5, NUM_FRAMES), *range(5)])
+        assert len(alive) == 3 and [frames() for frames in alive] == [None] * 3
 
 
 def test_every_frame_is_decoded_once(upper_left, open_folder, tmp_path):

@@ -7,6 +7,7 @@ An error the user can mend, and a bug that one video brings to light, cost that 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from saymask.errors import SaymaskError, VideoError
 from saymask.models import choice
+from saymask.storage.drafts import published
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
@@ -77,13 +79,19 @@ class VideoAsker:
     _told: set[str] = field(default_factory=set, repr=False)
 
     def prepare(self) -> None:
-        """Load the model and check the wording, where both are known before a video is opened.
+        """Load the model and check the wording and `every`, where they are known before a video is opened.
 
         Raises:
             UnknownName, CheckpointError, ConfigError: the model or an option cannot be used, whatever the video.
         """
-        if self.models.name != choice.AUTO:
-            self.wording.options(self.models.for_video(None))
+        if self.models.name == choice.AUTO:
+            return
+        segmenter = self.models.for_video(None)
+        self.wording.options(segmenter)
+        if self.every is not None:
+            from saymask.session.asking import require_masks_of_any_frame
+
+            require_masks_of_any_frame(segmenter, self.every)
 
     def ask(
         self,
@@ -117,7 +125,8 @@ class VideoAsker:
         with disk_trouble_named(source), watch(video.name) as progress:
             runtime = self.models.runtime
             how = {"min_stability": self.min_stability, "every": self.every}
-            with VideoSession(feed.watched(video), segmenter, self.tracker, runtime=runtime, **how) as session:
+            watched = video if self.pace else feed.watched(video)  # causally, nothing is written before the end
+            with VideoSession(watched, segmenter, self.tracker, runtime=runtime, **how) as session:
                 prediction = session.segment(queries, progress=progress, each=feed.add, **options, **self.pace)
             return replace(prediction, video=video)
 
@@ -154,7 +163,7 @@ def disk_trouble_named(source: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise  # nobody reads the terminal any more: that concerns all sources
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{published(Path(os.fsdecode(error.filename)))}: " if error.filename else ""
         reason = error.strerror or str(error)
         raise VideoError(
             f"{source}: stopped ({where}{reason}); check that it can be read and that the output folder can be written"

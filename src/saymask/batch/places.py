@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from saymask.errors import ConfigError, VideoError
-from saymask.storage.atomic import new_file, new_folder, remove_drafts, replaced_file, scratch_folder
+from saymask.storage.atomic import new_file, new_folder, replaced_file, scratch_folder
+from saymask.storage.drafts import remove_drafts
 
 Fill = Callable[[Path], None]
 

@@ -89,11 +89,11 @@ def first_free(wanted: Path) -> Path:
         raise ConfigError(f"-o {wanted}: the root of the disk cannot be an output folder; name a folder in it")
     numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
     free = next(path for path in itertools.chain([wanted], numbered) if not path.exists() or (path.is_dir() and is_vacant(path)))
-    _require_writable(free)
+    _require_writable(free, "" if free == wanted else f"{shown(wanted)} is taken, and ")
     return free
 
 
-def _require_writable(final: Path) -> None:
+def _require_writable(final: Path, why_this: str) -> None:
     """Try it: permission bits say nothing about a disk that is mounted read-only or lent by another machine."""
     try:
         existing = next(path for path in (final, *final.parents) if path.exists())
@@ -101,13 +101,14 @@ def _require_writable(final: Path) -> None:
             pass
     except OSError as error:
         reason = error.strerror or str(error)
-        raise VideoError(f"{final}: cannot be written ({reason}); choose another folder with -o") from None
+        raise VideoError(f"{why_this}{final}: cannot be written ({reason}); choose another folder with -o") from None
 
 
 def scratch_beside(wanted: Path) -> AbstractContextManager[Path]:
-    """A hidden folder, on the disk where `wanted` or a sibling of it will be, that is removed at the end."""
-    parent = next(path for path in wanted.resolve().parents if path.exists())
-    return scratch_folder(parent / wanted.resolve().name)
+    """A hidden folder, on the disk where `free_folder(wanted)` will be, that is removed at the end."""
+    free = first_free(wanted)
+    parent = next(path for path in free.parents if path.exists())
+    return scratch_folder(parent / free.name)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from saymask.cli.output import (
 )
 from saymask.cli.streaming import LiveWork, segment_stream
 from saymask.errors import ConfigError, SaymaskError
-from saymask.lookup import resolve_writer
+from saymask.lookup import resolve_writers
 from saymask.models import choice
 from saymask.runtime import Runtime
 from saymask.trackers.references import MIN_STABILITY
@@ -295,11 +295,10 @@ def parse_formats(formats: str) -> list[str]:
 
     Raises:
         ConfigError: no format is left.
-        UnknownName, ConfigError: a format or a setting of it that does not exist.
+        UnknownName, ConfigError: a format or a setting of it that does not exist, or one format in two ways.
     """
     names = list(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
     if not names:
         raise ConfigError("--format is empty; give names of `saymask list`, e.g. --format overlay,png")
-    for name in names:
-        resolve_writer(name)
+    resolve_writers(names)
     return names

@@ -22,6 +22,7 @@ from av.packet import Packet
 
 from saymask.errors import VideoError
 from saymask.storage.atomic import new_file
+from saymask.storage.drafts import published
 
 _TICKS_PER_SECOND = 360_000  # whole ticks for 24, 25, 30, 60 frames per second, their 1000/1001 variants, ms and 1/90000 s
 _BT709 = 1
@@ -94,7 +95,9 @@ def new_video(
     """
     ticks = np.round(timestamps_T * encoding.ticks_per_second).astype(np.int64).tolist()
     if len(set(ticks)) < len(ticks):
-        raise VideoError(f"{path}: frames are closer in time than the {1 / encoding.ticks_per_second:g} s of {encoding.container}")
+        raise VideoError(
+            f"{published(path)}: frames are closer in time than the {1 / encoding.ticks_per_second:g} s of {encoding.container}"
+        )
     end = round((float(timestamps_T[0]) + duration) * encoding.ticks_per_second)
     spans = iter(zip(ticks, np.diff([*ticks, end]).tolist(), strict=True))
     with _new_file(path, Fraction(len(ticks) / duration), tags or {}, pixel_aspect, encoding) as encode:
@@ -176,7 +179,7 @@ def _new_file(path: Path, rate: Fraction, tags: Mapping[str, str], pixel_aspect:
             if isinstance(error, OSError):
                 raise
             raise VideoError(
-                f"{path}: {encoding.name} encoding failed ({error.strerror}), perhaps for the frame size; use the format png"
+                f"{published(path)}: {encoding.name} encoding failed ({error.strerror}), perhaps for the frame size; use the format png"
             ) from None
 
 

@@ -130,7 +130,9 @@ class Feed:
 
     def _give_up(self) -> None:
         """Remove what was written so far; everything is left to `finish`."""
-        self._recent = None
+        if self._recent is not None:
+            self._recent.stop()
+            self._recent = None
         while self._waiting:
             if not (future := self._waiting.pop()).cancel():
                 future.exception()  # waits until it has ended

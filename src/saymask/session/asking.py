@@ -30,7 +30,7 @@ BETWEEN = "xmem++"
 """The tracker between frames that the model segments (`every`), where the user names none."""
 
 
-def _require_masks_of_any_frame(segmenter: Segmenter, every: int) -> None:
+def require_masks_of_any_frame(segmenter: Segmenter, every: int) -> None:
     """Check what `every` needs of a model.
 
     Raises:
@@ -60,7 +60,7 @@ class AskedVideo(CachedVideo):
         super().__init__(video, segmenter, budget_bytes)
         default = segmenter.family.default_tracker or (BETWEEN if every is not None else None)
         if every is not None:
-            _require_masks_of_any_frame(segmenter, every)
+            require_masks_of_any_frame(segmenter, every)
         self.tracker = load_tracker(default, runtime) if tracker is None and default else tracker
         self.min_stability = min_stability
         self.every = every

@@ -1,24 +1,21 @@
 """All or nothing: a file or folder appears under its name only when it is complete.
 
-The work goes into a hidden draft that is renamed at the end; an error or Ctrl-C removes it. Every call has a draft of its own, so threads
-and processes may write to one folder at the same time. What already exists is never replaced, except by `replaced_file`.
+The work goes into a hidden draft that is renamed at the end; an error or Ctrl-C removes it, and what a killed writer has left of a folder
+goes when it is written again. Every call has a draft of its own, so threads and processes may write to one folder at the same time. What
+already exists is never replaced, except by `replaced_file`.
 """
 
 from __future__ import annotations
 
-import glob
 import os
-import secrets
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from saymask.errors import VideoError
+from saymask.storage.drafts import draft_beside, draft_folder, is_draft, published, remove_drafts
 
-_DRAFT_MARK = ".partial-"
-_TOKEN_BYTES = 8
 _publishing = threading.Lock()
 """Held from asking whether a name is free to taking it."""
 
@@ -30,8 +27,10 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         VideoError: `path` exists, its folder does not, or the disk refuses (full, no permission).
     """
-    with _new(path) as draft:
+    _refuse_existing(path)
+    with _draft(path) as draft:
         yield draft
+        _publish(draft, path)
 
 
 @contextmanager
@@ -41,9 +40,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         VideoError: `path` exists, its parent folder does not, or the disk refuses (full, no permission).
     """
-    with _new(path) as draft:
-        draft.mkdir()
+    _refuse_existing(path)
+    with _draft_folder(path) as draft:
         yield draft
+        _publish(draft, path)
 
 
 @contextmanager
@@ -75,8 +75,7 @@ def fill_folder(path: Path) -> Iterator[Path]:
         with _filled_in_place(path) as draft:
             yield draft
         return
-    with _draft(path) as draft:
-        draft.mkdir()
+    with _draft_folder(path) as draft:
         yield draft
         draft.chmod(path.stat().st_mode & 0o7777)
         draft.rename(path)
@@ -84,29 +83,20 @@ def fill_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path`, named like a draft of it, that is removed at the end: what is to stay is moved out of it.
+    """Give an empty folder on the disk of `path`, named like a draft of it, that is removed at the end: what is to stay is moved out of it.
+
+    It lies beside `path`, or in it if `fill_folder` would fill that in place: then what is beside may be another disk, or not ours.
 
     Raises:
         VideoError: its parent folder does not exist, or the disk refuses (full, no permission).
     """
-    with _draft(path) as draft:
-        draft.mkdir()
+    with _draft_folder(path, within=path.is_dir() and _is_fixed(path)) as draft:
         yield draft
-
-
-def remove_drafts(path: Path) -> None:
-    """Remove what killed writers of a file or folder have left; nobody may be writing it."""
-    any_token = "[0-9a-f]" * (2 * _TOKEN_BYTES)  # and no other file's draft whose name merely begins alike
-    for left in path.parent.glob(f"{glob.escape(f'.{path.stem}{_DRAFT_MARK}')}{any_token}{glob.escape(path.suffix)}"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
 
 
 def is_vacant(folder: Path) -> bool:
     """Whether a folder holds nothing but what a killed writer may have left."""
-    return all(_DRAFT_MARK in path.name and path.name.startswith(".") for path in folder.iterdir())
+    return all(is_draft(path) for path in folder.iterdir())
 
 
 def _is_fixed(folder: Path) -> bool:
@@ -116,60 +106,63 @@ def _is_fixed(folder: Path) -> bool:
 @contextmanager
 def _filled_in_place(path: Path) -> Iterator[Path]:
     """What the draft in `path` holds moves into `path`; after an error nothing of it is left there."""
-    draft = path / f"{_DRAFT_MARK}{secrets.token_hex(_TOKEN_BYTES)}"
-    children: list[Path] = []
-    try:
-        draft.mkdir()
+    with _draft_folder(path, within=True) as draft:
         yield draft
         children = sorted(draft.iterdir())
-        with _publishing:
+        try:
+            with _publishing:
+                for child in children:
+                    _refuse_existing(path / child.name)
+                for child in children:
+                    child.rename(path / child.name)
+        except BaseException:
             for child in children:
-                _refuse_existing(path / child.name)
-            for child in children:
-                child.rename(path / child.name)
-    except BaseException as error:
-        for child in children:
-            if not child.exists():
-                (path / child.name).rename(child)
-        if isinstance(error, OSError):
-            raise _not_writable(path, error, path) from None
-        raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-@contextmanager
-def _new(path: Path) -> Iterator[Path]:
-    """A draft of what must not exist yet, neither now nor at the end."""
-    _refuse_existing(path)
-    with _draft(path) as draft:
-        yield draft
-        with _publishing:
-            _refuse_existing(path)
-            draft.rename(path)
+                if not child.exists():
+                    (path / child.name).rename(child)
+            raise
 
 
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
-    """A hidden name beside `path`, with its suffix, that nobody else uses; whatever still has it at the end is removed."""
-    if not path.parent.is_dir():
-        raise VideoError(f"{path}: no folder {path.parent} to write to; create it first")
-    draft = path.with_name(f".{path.stem}{_DRAFT_MARK}{secrets.token_hex(_TOKEN_BYTES)}{path.suffix}")
+    """A hidden name beside `path` for a file; whatever still has it at the end is removed."""
+    _require_parent(path)
+    draft = draft_beside(path)
     try:
         yield draft
     except OSError as error:
         raise _not_writable(path, error, path.parent) from None
     finally:
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            draft.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _draft_folder(path: Path, within: bool = False) -> Iterator[Path]:
+    """A hidden folder beside `path`, or in it; if it still has its name at the end, it is removed."""
+    _require_parent(path)
+    try:
+        with draft_folder(path, within) as draft:
+            yield draft
+    except OSError as error:
+        raise _not_writable(path, error, path if within else path.parent) from None
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give a draft its name, which must not exist yet."""
+    with _publishing:
+        _refuse_existing(path)
+        draft.rename(path)
+
+
+def _require_parent(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise VideoError(f"{published(path)}: no folder {published(path.parent)} to write to; create it first")
 
 
 def _not_writable(path: Path, error: OSError, folder: Path) -> VideoError:
-    return VideoError(f"{path}: cannot be written ({error.strerror or error}); check the free space and permissions of {folder}")
+    there = next(parent for parent in (published(folder), *published(folder).parents) if parent.exists())
+    return VideoError(f"{published(path)}: cannot be written ({error.strerror or error}); check the free space and permissions of {there}")
 
 
 def _refuse_existing(path: Path) -> None:
     if path.exists():
-        raise VideoError(f"{path}: already exists and is not overwritten; remove it or choose another folder")
+        raise VideoError(f"{published(path)}: already exists and is not overwritten; remove it or choose another folder")

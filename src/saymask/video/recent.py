@@ -37,6 +37,11 @@ class RecentFrames:
                 self._held[frame_idx[row]] = frames_THWC[row] if is_whole else frames_THWC[row].copy()
         return frames_THWC
 
+    def stop(self) -> None:
+        """Hold no frames any more: nobody is going to take them."""
+        with self._lock:
+            self._window, self._held = 0, {}
+
     def take(self, index: int) -> np.ndarray:
         """A frame, uint8 frame_HWC that must not be changed, decoded if it was not held; it and those before it are held no longer."""
         with self._lock:

@@ -66,6 +66,12 @@ def test_resume_predicts_what_is_missing():
     assert resumed.pop("run") and resumed == {key: value for key, value in json.loads(first).items() if key != "run"}
 
 
+def test_every_of_a_model_that_chooses_its_frames_is_refused_before_anything_is_predicted():
+    result = evaluate("-m", "visa-toy", "--every", "4", "-o", "out")
+    assert result.exit_code == 2 and "every = 4: model 'visa-toy'" in result.stderr
+    assert not Path("out").exists()
+
+
 def test_parts_are_scored_when_all_are_there():
     for number in (1, 2):
         result = evaluate("--predictor", "oracle", "-o", "out", "--shard", f"{number}/2")

@@ -127,6 +127,7 @@ def _candidate(
     """Load who is to take the exam; `asked` is what --template, --answer, --min-presence and --set say."""
     from saymask.evaluation.candidates import with_model, without_model
     from saymask.models.checkpoints import load_model
+    from saymask.session.asking import require_masks_of_any_frame
 
     if predictor != "session":
         if tracker or every:
@@ -137,6 +138,8 @@ def _candidate(
     if model == choice.AUTO:
         model = choice.choose(exam.samples[0].video)
     segmenter = load_model(model, runtime, vision_tower)
+    if every is not None:
+        require_masks_of_any_frame(segmenter, every)  # before every prediction fails for it
     return with_model(segmenter, chosen_tracker, asked.options(segmenter), runtime.dtype, every)
 
 
