@@ -6,7 +6,6 @@ Most processors multiply matrices of 16-bit numbers several times slower than th
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -16,6 +15,7 @@ import psutil
 import torch
 
 from saymask.runtime import AS_STORED, Runtime, dtype_name
+from saymask.storage.machine_speed import product_flops
 from saymask.storage.weight_files import mapped_tensors
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,14 @@ def computing_dtype(runtime: Runtime, files: Iterable[Path], published: torch.dt
             if tensor.is_floating_point():
                 num_values[tensor.dtype] += tensor.numel()
     stored = published or (num_values.most_common(1)[0][0] if num_values else torch.float32)
+    return quickest_that_fits(runtime, stored, num_values.total())
+
+
+def quickest_that_fits(runtime: Runtime, stored: torch.dtype, num_values: int) -> torch.dtype:
+    """The dtype to compute in with so many values of weights that are stored in another, where none is asked for by name."""
     if runtime.dtype == AS_STORED or runtime.torch_device.type != "cpu" or is_quick(stored):
         return stored
-    needed, free = 4 * num_values.total(), psutil.virtual_memory().available
+    needed, free = 4 * num_values, psutil.virtual_memory().available
     if needed > free:
         log.warning(
             f"computing in {dtype_name(stored)}, which this processor emulates slowly: float32 would need {needed / 2**30:.1f} GiB, and "
@@ -61,11 +66,5 @@ def is_quick(dtype: torch.dtype) -> bool:
     """Whether this processor multiplies matrices of a dtype at least as fast as those of float32: measured once, in a few milliseconds."""
     if dtype == torch.float32:
         return True
-    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], dtype: []}
-    squares = {each: torch.ones(_SIDE, _SIDE, dtype=each) for each in seconds}
-    for _ in range(_TRIES):
-        for each, square in squares.items():
-            start = time.perf_counter()
-            torch.mm(square, square)
-            seconds[each].append(time.perf_counter() - start)
-    return min(seconds[dtype]) <= min(seconds[torch.float32])
+    flops = product_flops(torch.device("cpu"), [torch.float32, dtype], _SIDE, _TRIES)
+    return flops[dtype] >= flops[torch.float32]
