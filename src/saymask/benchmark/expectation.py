@@ -104,7 +104,7 @@ def expect(model: DescribedModel, asked: Asked, runtime: Runtime, tracker: Track
     if runtime.is_int8:
         raise ConfigError(f"dtype {runtime.dtype}: what its products take is not known beforehand; plan with --dtype float32")
     video = asked.video
-    tracked = trial.track(tracker, trial.beginning(video)) if tracker else trial.Tracked(0.0, 0)
+    tracked = trial.track(tracker, trial.beginning(video), video.num_frames) if tracker else trial.Tracked(0.0, 0)
     answer = asked.answer or model.family.default_answer
     work = model.family.load("workload")(model.config, video.num_frames, asked.queries, answer, model.count_tokens)
     num_values = sum(parameter.numel() for parameter in model.build(torch.float32).parameters())

@@ -18,7 +18,7 @@ from saymask.benchmark.peak_memory import peak_rss_mb
 from saymask.models.base import MaskLogits
 from saymask.models.run_lengths import threshold
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
-from saymask.session.view import CHUNK_FRAMES
+from saymask.session.view import BUDGET_BYTES, CHUNK_FRAMES
 from saymask.storage.feature_cache import chunks
 from saymask.trackers.base import Tracker
 from saymask.video.transforms import Geometry
@@ -48,17 +48,23 @@ def decoding_seconds(video: Video) -> float:
 
 @dataclass(frozen=True)
 class Tracked:
-    """What tracking an object takes: seconds per frame, and bytes by which the process grew."""
+    """What tracking an object takes: seconds per frame, and bytes by which the process grows."""
 
     frame_seconds: float
     nbytes: int
 
 
-def track(tracker: Tracker, video: Video) -> Tracked:
-    """Track an object through frames in memory; the first one, whose mask is given, is not timed."""
+def track(tracker: Tracker, video: Video, num_frames: int) -> Tracked:
+    """Track an object; the first frame, whose mask is given, is not timed.
+
+    Args:
+        tracker: keeps of the frames what a session lets it keep, so what the process grows by is taken to grow with them up to that.
+        video: the first frames, in memory.
+        num_frames: of the whole video.
+    """
     before = peak_rss_mb() or 0.0
     first_1HW = torch.from_numpy(_disc(video.height, video.width))[None]
-    walk = tracker.propagate(video, {0: first_1HW})
+    walk = tracker.propagate(video, {0: first_1HW}, tracker.features(video, BUDGET_BYTES))
     next(walk)
     start, tracked, seconds = time.perf_counter(), 0, 0.0
     for _ in walk:
@@ -66,8 +72,8 @@ def track(tracker: Tracker, video: Video) -> Tracked:
         seconds = time.perf_counter() - start
         if seconds > MOST_SECONDS:
             break
-    grown = (peak_rss_mb() or 0.0) - before
-    return Tracked(seconds / max(1, tracked), int(grown * 2**20))
+    grown_bytes = int(((peak_rss_mb() or 0.0) - before) * 2**20)
+    return Tracked(seconds / max(1, tracked), min(BUDGET_BYTES, grown_bytes * num_frames // (tracked + 1)))
 
 
 def mask_seconds(geometry: Geometry, mask_side: int, num_objects: int, device: torch.device) -> float:
