@@ -70,11 +70,13 @@ def test_memory_is_weights_and_features_and_what_works_on_them(speed):
 
 
 def test_only_reference_frames_are_encoded_where_a_tracker_follows(speed, monkeypatch):
-    monkeypatch.setattr(expectation.trial, "track", lambda tracker, video, num_frames: Tracked(frame_seconds=0.25, nbytes=77))
+    monkeypatch.setattr(
+        expectation.trial, "track", lambda tracker, video, num_frames: Tracked(first_seconds=0.25, next_seconds=0.125, nbytes=77)
+    )
     asked = replace(ASKED, queries=["the red fish", "the blue key"])
     tracked, own = plan(asked, load_tracker("hold", Runtime("cpu"))), plan(asked)
     assert tracked.flops["image_encoder"] * 5 == own.flops["image_encoder"]  # 2 dense frames of 10
-    assert tracked.seconds["tracker"] == 0.25 * 10 * 2
+    assert tracked.seconds["tracker"] == (0.25 + 0.125) * 10
     assert (tracked.seconds["masks"], own.seconds["tracker"], tracked.nbytes["tracker"]) == (0.0, 0.0, 77)
 
 

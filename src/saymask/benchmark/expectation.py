@@ -104,7 +104,7 @@ def expect(model: DescribedModel, asked: Asked, runtime: Runtime, tracker: Track
     if runtime.is_int8:
         raise ConfigError(f"dtype {runtime.dtype}: what its products take is not known beforehand; plan with --dtype float32")
     video = asked.video
-    tracked = trial.track(tracker, trial.beginning(video), video.num_frames) if tracker else trial.Tracked(0.0, 0)
+    tracked = trial.track(tracker, trial.beginning(video), video.num_frames) if tracker else None
     answer = asked.answer or model.family.default_answer
     work = model.family.load("workload")(model.config, video.num_frames, asked.queries, answer, model.count_tokens)
     num_values = sum(parameter.numel() for parameter in model.build(torch.float32).parameters())
@@ -118,14 +118,20 @@ def expect(model: DescribedModel, asked: Asked, runtime: Runtime, tracker: Track
     seconds |= {stage: sum(n * cost.seconds(in_network) for n, cost in parts) / EFFICIENCY[stage] for stage, parts in costs.items()}
     seconds["start_up"] = start_seconds + WEIGHT_PASSES * num_values * dtype.itemsize / speed.bytes_per_second
     seconds |= _tried(asked, network, work.objects, runtime.torch_device)
-    if tracker:
-        seconds |= {"tracker": tracked.frame_seconds * video.num_frames * len(asked.queries), "masks": 0.0}
+    if tracked:
+        seconds |= {"tracker": tracked.seconds(len(asked.queries), video.num_frames), "masks": 0.0}
     kept = min(BUDGET_BYTES, decoded_frames * network.feature_bytes)
     working = round(WORKING * max(cost.peak_bytes for parts in costs.values() for _, cost in parts))
     return Plan(
         seconds,
         {stage: sum(n * cost.flops for n, cost in parts) for stage, parts in costs.items()},
-        {"libraries": used_bytes, "weights": num_values * dtype.itemsize, "kept": kept, "working": working, "tracker": tracked.nbytes},
+        {
+            "libraries": used_bytes,
+            "weights": num_values * dtype.itemsize,
+            "kept": kept,
+            "working": working,
+            "tracker": tracked.nbytes if tracked else 0,
+        },
         {
             "model": model.name,
             "video": {"frames": video.num_frames, "height": video.height, "width": video.width},

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,14 +49,19 @@ def decoding_seconds(video: Video) -> float:
 
 @dataclass(frozen=True)
 class Tracked:
-    """What tracking an object takes: seconds per frame, and bytes by which the process grows."""
+    """What tracking takes: seconds per frame of a first object and of each further one, and bytes by which the process grows."""
 
-    frame_seconds: float
+    first_seconds: float
+    next_seconds: float
     nbytes: int
+
+    def seconds(self, num_objects: int, num_frames: int) -> float:
+        """Of objects that are tracked side by side."""
+        return num_frames * (self.first_seconds + (num_objects - 1) * self.next_seconds)
 
 
 def track(tracker: Tracker, video: Video, num_frames: int) -> Tracked:
-    """Track an object; the first frame, whose mask is given, is not timed.
+    """Track an object, and then another with what the tracker has kept of the frames.
 
     Args:
         tracker: keeps of the frames what a session lets it keep, so what the process grows by is taken to grow with them up to that.
@@ -63,8 +69,16 @@ def track(tracker: Tracker, video: Video, num_frames: int) -> Tracked:
         num_frames: of the whole video.
     """
     before = peak_rss_mb() or 0.0
-    first_1HW = torch.from_numpy(_disc(video.height, video.width))[None]
-    walk = tracker.propagate(video, {0: first_1HW}, tracker.features(video, BUDGET_BYTES))
+    features = tracker.features(video, BUDGET_BYTES)
+    first_seconds, tracked = _walk(tracker, video, features)
+    grown_bytes = int(((peak_rss_mb() or 0.0) - before) * 2**20)
+    next_seconds, _ = _walk(tracker, video, features)
+    return Tracked(first_seconds, next_seconds, min(BUDGET_BYTES, grown_bytes * num_frames // (tracked + 1)))
+
+
+def _walk(tracker: Tracker, video: Video, features: Any) -> tuple[float, int]:
+    """Seconds per frame, and of how many; the first one, whose mask is given, is not timed."""
+    walk = tracker.propagate(video, {0: torch.from_numpy(_disc(video.height, video.width))[None]}, features)
     next(walk)
     start, tracked, seconds = time.perf_counter(), 0, 0.0
     for _ in walk:
@@ -72,8 +86,7 @@ def track(tracker: Tracker, video: Video, num_frames: int) -> Tracked:
         seconds = time.perf_counter() - start
         if seconds > MOST_SECONDS:
             break
-    grown_bytes = int(((peak_rss_mb() or 0.0) - before) * 2**20)
-    return Tracked(seconds / max(1, tracked), min(BUDGET_BYTES, grown_bytes * num_frames // (tracked + 1)))
+    return seconds / max(1, tracked), tracked
 
 
 def mask_seconds(geometry: Geometry, mask_side: int, num_objects: int, device: torch.device) -> float:
