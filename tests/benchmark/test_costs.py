@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from saymask.benchmark.costs import Cost, Operation, counting
-from saymask.storage.machine_speed import MachineSpeed
+from saymask.benchmark.machine_speed import MachineSpeed
 
 
 def counted(work) -> Cost:

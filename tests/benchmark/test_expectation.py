@@ -8,6 +8,7 @@ import torch
 
 from saymask.benchmark import expectation
 from saymask.benchmark.expectation import Asked, expect
+from saymask.benchmark.machine_speed import MachineSpeed
 from saymask.benchmark.plan_text import as_json, as_text, duration
 from saymask.benchmark.trial import Tracked
 from saymask.errors import ConfigError
@@ -16,7 +17,6 @@ from saymask.models.described import DescribedModel
 from saymask.models.videolisa.model import VideoLisaConfig
 from saymask.records import Video
 from saymask.runtime import Runtime
-from saymask.storage.machine_speed import MachineSpeed
 from saymask.trackers.loading import load_tracker
 
 VIDEO = Video.from_frames(np.zeros((10, 24, 32, 3), dtype=np.uint8))

@@ -5,9 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from saymask.benchmark.machine_speed import MachineSpeed
 from saymask.benchmark.noise_video import write_noise_video
 from saymask.cli.main import app
-from saymask.storage.machine_speed import MachineSpeed
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from saymask.storage.machine_speed import MachineSpeed
+from saymask.benchmark.machine_speed import MachineSpeed
 
 
 @dataclass(frozen=True)

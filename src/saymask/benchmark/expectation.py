@@ -17,6 +17,7 @@ from torch import Tensor
 
 from saymask.benchmark import trial
 from saymask.benchmark.costs import Cost, counting
+from saymask.benchmark.machine_speed import MachineSpeed
 from saymask.errors import ConfigError
 from saymask.models.described import DescribedModel
 from saymask.models.parts.pixels import PixelProcessor
@@ -25,7 +26,6 @@ from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session.view import BUDGET_BYTES, CHUNK_BYTES, CHUNK_FRAMES
 from saymask.storage.computing_dtype import quickest_that_fits
-from saymask.storage.machine_speed import MachineSpeed
 from saymask.trackers.base import Tracker
 
 STAGES = ("start_up", "read", "vision_tower", "language_model", "image_encoder", "mask_decoder", "tracker", "masks", "writing")

@@ -32,7 +32,7 @@ from saymask.records import Rle, Video
 from saymask.runtime import Runtime, dtype_name
 from saymask.session import VideoSession
 from saymask.session.view import CHUNK_FRAMES
-from saymask.storage.machine_speed import product_flops
+from saymask.storage.computing_dtype import product_flops
 from saymask.trackers.base import Tracker
 from saymask.trackers.loading import load_tracker
 from saymask.video.reader import open_source

@@ -120,7 +120,7 @@ def _speed() -> Iterator[Finding]:
     """What can be computed here in what time: a measured matrix product, memory, and what each model needs of it."""
     import torch
 
-    from saymask.storage.machine_speed import product_flops, product_side
+    from saymask.storage.computing_dtype import product_flops, product_side
 
     runtime = Runtime.choose()
     side = product_side(runtime.torch_device)

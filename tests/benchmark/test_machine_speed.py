@@ -5,13 +5,14 @@ import time
 
 import torch
 
-from saymask.storage import machine_speed
-from saymask.storage.machine_speed import MachineSpeed, product_flops
+from saymask.benchmark.machine_speed import MachineSpeed
+from saymask.storage import computing_dtype
+from saymask.storage.computing_dtype import product_flops
 
 
 def test_a_product_of_two_matrices_is_two_operations_for_each_of_n_cubed_pairs(monkeypatch):
     seconds = iter([8.0, 1.0, 4.0, 2.0])
-    monkeypatch.setattr(machine_speed, "_seconds", lambda work: next(seconds))
+    monkeypatch.setattr(computing_dtype, "seconds_of", lambda work: next(seconds))
     speeds = product_flops(torch.device("cpu"), [torch.float32, torch.float64], side=10, tries=2)
     assert speeds == {torch.float32: 2 * 10**3 / 4.0, torch.float64: 2 * 10**3 / 1.0}  # the best of each, in turns
 
