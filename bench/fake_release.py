@@ -25,11 +25,11 @@ from transformers import CLIPVisionConfig
 
 from saymask.models.lisa.names import TOWER_PREFIX, released_name
 from saymask.models.videolisa.model import VideoLisaModel
-from saymask.models.videolisa.released import MODEL_TYPE, config_from_release
+from saymask.models.videolisa.published import CONFIG, TOWER_CONFIG
+from saymask.models.videolisa.released import config_from_release
 from saymask.models.visa import released as visa
 from saymask.models.visa.model import VisaModel
 
-TOWER = "openai/clip-vit-large-patch14-336"  # VideoLISA's
 SHARD_BYTES = 2_000_000_000
 FLOAT32_PARTS = ("model.visual_model.", "model.text_hidden_fcs.", TOWER_PREFIX)
 END_OF_TEXT = "<|endoftext|>"
@@ -42,43 +42,7 @@ TEXT = (
     "What keeps you dry in the rain? Please output the segmentation masks. Find the quick box that moves over the lazy video!",
 )
 
-FULL_CONFIG: dict[str, Any] = {
-    "architectures": ["VideoLISAForCausalLM"],
-    "model_type": MODEL_TYPE,
-    "vocab_size": 32039,
-    "hidden_size": 3072,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 32,
-    "hidden_act": "silu",
-    "max_position_embeddings": 4096,
-    "original_max_position_embeddings": 4096,
-    "rms_norm_eps": 1e-5,
-    "rope_theta": 10000.0,
-    "rope_scaling": None,
-    "sliding_window": 2047,
-    "tie_word_embeddings": False,
-    "bos_token_id": 1,
-    "eos_token_id": 32000,
-    "pad_token_id": 0,
-    "mm_vision_tower": TOWER,
-    "mm_vision_select_layer": -2,
-    "mm_vision_select_feature": "patch",
-    "mm_projector_type": "mlp2x_gelu",
-    "mm_hidden_size": 1024,
-    "out_dim": 256,
-    "train_mask_decoder": True,
-    "torch_dtype": "bfloat16",
-}
-FULL_TOWER = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "image_size": 336,
-    "patch_size": 14,
-}
+FULL_CONFIG, FULL_TOWER = dict(CONFIG), dict(TOWER_CONFIG)
 
 TINY_CONFIG = {
     **FULL_CONFIG,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import platform
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from saymask.benchmark.peak_memory import peak_rss_mb
 from saymask.benchmark.stopwatch import STAGES, Stopwatch, TimedSegmenter, TimedTracker
 from saymask.errors import ConfigError, SaymaskError
 from saymask.evaluation.provenance import circumstances
@@ -32,6 +32,7 @@ from saymask.records import Rle, Video
 from saymask.runtime import Runtime, dtype_name
 from saymask.session import VideoSession
 from saymask.session.view import CHUNK_FRAMES
+from saymask.storage.computing_dtype import product_flops
 from saymask.trackers.base import Tracker
 from saymask.trackers.loading import load_tracker
 from saymask.video.reader import open_source
@@ -125,7 +126,7 @@ def measure(run: Run) -> Measured:
     default = segmenter.family.default_tracker
     tracker = load_tracker(default, run.runtime) if default else None
     answer, queries = VARIANTS[run.variant], QUERIES[: run.num_queries]
-    loaded_mb = _peak_rss_mb()
+    loaded_mb = peak_rss_mb()
     video = open_source(run.source)
     warm_up = Video.from_frames(video.frames(range(min(CHUNK_FRAMES, video.num_frames))))
     answer(warm_up, segmenter, tracker, queries, Stopwatch(device))
@@ -138,7 +139,7 @@ def measure(run: Run) -> Measured:
         masks = answer(video, segmenter, tracker, queries, stopwatches[-1])
     peaks = {
         "loaded_rss_mb": loaded_mb,
-        "peak_rss_mb": _peak_rss_mb(),
+        "peak_rss_mb": peak_rss_mb(),
         "peak_vram_mb": torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None,
     }
     median = statistics.median_low(stopwatch.total for stopwatch in stopwatches)
@@ -234,29 +235,8 @@ def _image_encoder(segmenter: Any, stopwatch: Stopwatch, video: Video, num_encod
         segmenter.encode_image(video.frames([0]))
     seconds = stopwatch.seconds["image_encoder"]
     per_second = counter.get_total_flops() * num_encoded / seconds
-    best = _matrix_product_flops(segmenter.model.device, segmenter.model.dtype)
+    best = product_flops(segmenter.model.device, [segmenter.model.dtype])[segmenter.model.dtype]
     return {"share_of_time": seconds / stopwatch.total, "tflop_per_second": per_second / 1e12, "share_of_matrix_product": per_second / best}
-
-
-def _matrix_product_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations per second of a large square matrix product, the practical peak of the device in this dtype."""
-    side = 1024 if device.type == "cpu" else 8192
-    square = torch.full((side, side), 1 / side, device=device, dtype=dtype)
-    times = []
-    for _ in range(4):  # the first one only warms up, and being slower does not count
-        stopwatch = Stopwatch(device)
-        torch.mm(square, square)
-        times.append(stopwatch.stop())
-    return 2 * side**3 / min(times)
-
-
-def _peak_rss_mb() -> float | None:
-    """Peak resident memory of this process so far; None where the system does not tell (Windows)."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:

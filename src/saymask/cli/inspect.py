@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -121,9 +120,12 @@ def _speed() -> Iterator[Finding]:
     """What can be computed here in what time: a measured matrix product, memory, and what each model needs of it."""
     import torch
 
+    from saymask.storage.computing_dtype import product_flops, product_side
+
     runtime = Runtime.choose()
-    gflops = _matrix_product_gflops(runtime.torch_device)
-    yield Finding("speed", f"{gflops:.0f} GFLOP/s in float32 (measured: products of {_SIDE} x {_SIDE} matrices on {runtime.device})")
+    side = product_side(runtime.torch_device)
+    flops = product_flops(runtime.torch_device, [torch.float32])[torch.float32]
+    yield Finding("speed", f"{flops / 1e9:.0f} GFLOP/s in float32 (measured: products of {side} x {side} matrices on {runtime.device})")
     memory = torch.cuda.mem_get_info()[1] if runtime.torch_device.type == "cuda" else _main_memory()
     yield Finding("memory", f"{memory / _GIB:.1f} GiB" if memory else "size unknown")
     for name, choice in choices().items():
@@ -131,22 +133,6 @@ def _speed() -> Iterator[Finding]:
             needed = 4 * choice.parameters
             fits = "" if not memory or needed < memory else ", more than there is: use --dtype bfloat16 or another device"
             yield Finding(f"{name}", f"{choice.parameters / 1e6:.0f} M parameters, {needed / _GIB:.1f} GiB in float32{fits}")
-
-
-_SIDE = 1024
-
-
-def _matrix_product_gflops(device: torch.device) -> float:
-    """Billions of operations a second: the best of a few products."""
-    import torch
-
-    square = torch.rand(_SIDE, _SIDE, device=device)
-    seconds = []
-    for _ in range(4):
-        start = time.perf_counter()
-        float((square @ square)[0, 0])  # reading a value waits for the device
-        seconds.append(time.perf_counter() - start)
-    return 2 * _SIDE**3 / min(seconds) / 1e9
 
 
 def _main_memory() -> int:

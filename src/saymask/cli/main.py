@@ -21,6 +21,7 @@ from saymask.cli import (
     demo,
     fetch,
     inspect,
+    plan,
     segment,
     serve,
     train,
@@ -107,6 +108,7 @@ app.command("report")(report.report)
 app.command("submission")(report.submission)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)
+app.command("plan")(plan.plan)
 app.add_typer(batch.app, name="batch")
 app.add_typer(data.app, name="data")
 

@@ -221,6 +221,14 @@ class Release(Protocol):
         """
         ...
 
+    def read_config(self, folder: Path, vision_tower: Path | None) -> Any:
+        """The family's configuration of a folder whose weights need not be there.
+
+        Raises:
+            CheckpointError: a configuration is absent or damaged, the folder's or its vision tower's.
+        """
+        ...
+
     def load_hub(self, repo_id: str, runtime: Runtime, name: str, vision_tower: Path | None) -> Segmenter:
         """Fetch a repository `owner/name` of the hub, or find it in its cache, and load it.
 

@@ -61,6 +61,9 @@ class Family:
         train_parts: what fine-tuning may train as a whole -> where it lies in the model.
         language_model: where the causal language model lies in the model: for LoRA, device maps and quantisation.
         int8_parts: what keeps its weights as 8-bit integers with `--dtype int8`: the language model's layers and the encoders.
+        workload: "module:function" with what a call asks of the network, a `workload.Workload`, of the configuration, the number of frames,
+            the queries, "forced" or "generate", and a function that counts a text's tokens (`saymask plan`).
+        known_configs: name of a model -> "module:function" with its published configuration, of those that have to be downloaded.
         naive: "module:function" with the structure of the authors' script, which `saymask bench` measures beside a session.
     """
 
@@ -80,6 +83,8 @@ class Family:
     train_parts: Mapping[str, str] = field(default_factory=dict)
     language_model: str = "language_model"
     int8_parts: tuple[str, ...] = ("language_model.model", "visual", "mask_head.sam.vision_encoder")
+    workload: str = ""
+    known_configs: Mapping[str, str] = field(default_factory=dict)
     naive: str = ""
 
     def load(self, part: str) -> Any:
@@ -91,8 +96,11 @@ class Family:
         target = getattr(self, part)
         if not target:
             raise ValueError(f"family {self.name!r} has no {part}")
-        module, attribute = target.split(":")
-        return getattr(import_module(module), attribute)
+        return _imported(target)
+
+    def known_config(self, name: str) -> Any:
+        """The configuration of a model of `known_configs`."""
+        return _imported(self.known_configs[name])()
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -103,3 +111,9 @@ class Family:
     def default_answer(self) -> str:
         """ "forced" or "generate": what it does where the user does not say."""
         return self.load("options").model_fields["answer"].default
+
+
+def _imported(target: str) -> Any:
+    """What "module:attribute" names."""
+    module, attribute = target.split(":")
+    return getattr(import_module(module), attribute)

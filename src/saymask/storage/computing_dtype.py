@@ -1,6 +1,7 @@
 """In which dtype weights compute that are stored in one: the fastest on this processor that fits into memory.
 
-Most processors multiply matrices of 16-bit numbers several times slower than those of float32, because they emulate them.
+Most processors multiply matrices of 16-bit numbers several times slower than those of float32, because they emulate them. Everything in the
+package that asks how fast a matrix product is (`saymask doctor`, `bench`, `plan`) asks `product_flops`.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 import psutil
 import torch
+from torch import Tensor
 
 from saymask.runtime import AS_STORED, Runtime, dtype_name
 from saymask.storage.weight_files import mapped_tensors
@@ -44,9 +46,14 @@ def computing_dtype(runtime: Runtime, files: Iterable[Path], published: torch.dt
             if tensor.is_floating_point():
                 num_values[tensor.dtype] += tensor.numel()
     stored = published or (num_values.most_common(1)[0][0] if num_values else torch.float32)
+    return quickest_that_fits(runtime, stored, num_values.total())
+
+
+def quickest_that_fits(runtime: Runtime, stored: torch.dtype, num_values: int) -> torch.dtype:
+    """The dtype to compute in with so many values of weights that are stored in another, where none is asked for by name."""
     if runtime.dtype == AS_STORED or runtime.torch_device.type != "cpu" or is_quick(stored):
         return stored
-    needed, free = 4 * num_values.total(), psutil.virtual_memory().available
+    needed, free = 4 * num_values, psutil.virtual_memory().available
     if needed > free:
         log.warning(
             f"computing in {dtype_name(stored)}, which this processor emulates slowly: float32 would need {needed / 2**30:.1f} GiB, and "
@@ -61,11 +68,35 @@ def is_quick(dtype: torch.dtype) -> bool:
     """Whether this processor multiplies matrices of a dtype at least as fast as those of float32: measured once, in a few milliseconds."""
     if dtype == torch.float32:
         return True
-    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], dtype: []}
-    squares = {each: torch.ones(_SIDE, _SIDE, dtype=each) for each in seconds}
-    for _ in range(_TRIES):
-        for each, square in squares.items():
-            start = time.perf_counter()
-            torch.mm(square, square)
-            seconds[each].append(time.perf_counter() - start)
-    return min(seconds[dtype]) <= min(seconds[torch.float32])
+    flops = product_flops(torch.device("cpu"), [torch.float32, dtype], _SIDE, _TRIES)
+    return flops[dtype] >= flops[torch.float32]
+
+
+def product_side(device: torch.device) -> int:
+    """Side of square matrices whose product keeps a device busy."""
+    return 1024 if device.type == "cpu" else 8192
+
+
+def product_flops(device: torch.device, dtypes: Sequence[torch.dtype], side: int | None = None, tries: int = 4) -> dict[torch.dtype, float]:
+    """Operations per second of a square matrix product, the practical peak of the device: the best of some tries, which take turns.
+
+    Args:
+        device: where.
+        dtypes: each is measured.
+        side: of the matrices; None = large enough to keep the device busy.
+        tries: how often.
+    """
+    side = side or product_side(device)
+    squares = {dtype: torch.full((side, side), 1 / side, device=device, dtype=dtype) for dtype in dtypes}
+    fewest = dict.fromkeys(dtypes, float("inf"))
+    for _ in range(tries):
+        for dtype, square in squares.items():
+            fewest[dtype] = min(fewest[dtype], seconds_of(lambda square=square: torch.mm(square, square)))
+    return {dtype: 2 * side**3 / seconds for dtype, seconds in fewest.items()}
+
+
+def seconds_of(work: Callable[[], Tensor]) -> float:
+    """Until the result is there."""
+    start = time.perf_counter()
+    float(work().flatten()[0])  # reading a value waits for the device
+    return time.perf_counter() - start

@@ -84,6 +84,25 @@ def load_layout(layout: LisaLayout, folder: Path, runtime: Runtime, name: str, v
     return layout.family.load("segmenter")(model, processor, name, list(files))
 
 
+def read_layout_config(layout: LisaLayout, folder: Path, vision_tower: Path | None = None) -> CompositeConfig:
+    """Our configuration of a released model whose weights and tokenizer need not be there; `[SEG]` counts as token 0.
+
+    Args:
+        layout, folder, vision_tower: as for `load_layout`.
+
+    Raises:
+        CheckpointError: a configuration is absent or damaged.
+    """
+    source = folder / "config.json"
+    values = read_json(source)
+    tower = vision_tower or tower_beside(folder, values, layout.tower_repo)
+    require_plain_folder(tower)
+    with building_from(tower / "config.json"):
+        vision_config = CLIPVisionConfig.from_pretrained(tower, trust_remote_code=False)
+    with building_from(source):
+        return layout.to_config(values, vision_config, 0, str(source))
+
+
 def read_tower_config(tower: Path) -> CLIPVisionConfig:
     """Configuration of a CLIP tower, alone or in that of the whole CLIP model.
 

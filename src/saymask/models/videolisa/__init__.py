@@ -37,5 +37,7 @@ FAMILY = Family(
         "tower": "visual.tower",
         "mask_encoder": "mask_head.sam.vision_encoder",
     },
+    known_configs={"videolisa-3.8b": f"{_HERE}.published:videolisa_3_8b"},
+    workload=f"{_HERE}.workload:workload",
     naive=f"{_HERE}.naive:naive_masks",
 )

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from saymask.models.base import TOWER_OPTION
-from saymask.models.videolisa.release_loading import load_release
+from saymask.models.lisa.release import read_layout_config
+from saymask.models.parts.composite_config import CompositeConfig
+from saymask.models.videolisa.release_loading import LAYOUT, load_release
 from saymask.models.videolisa.released import MODEL_TYPE
 from saymask.models.videolisa.segmenter import VideoLisaSegmenter
 from saymask.runtime import Runtime
@@ -51,6 +53,9 @@ class VideoLisaRelease:
 
     def load(self, folder: Path, runtime: Runtime, name: str, vision_tower: Path | None) -> VideoLisaSegmenter:
         return load_release(folder, runtime, name, vision_tower)
+
+    def read_config(self, folder: Path, vision_tower: Path | None) -> CompositeConfig:
+        return read_layout_config(LAYOUT, folder, vision_tower)
 
     def load_hub(self, repo_id: str, runtime: Runtime, name: str, vision_tower: Path | None) -> VideoLisaSegmenter:
         return load_hub(repo_id, runtime, name, vision_tower)

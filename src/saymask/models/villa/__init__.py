@@ -14,6 +14,7 @@ FAMILY = Family(
     config=f"{_HERE}.config:VillaConfig",
     model=f"{_HERE}.model:VillaModel",
     processor=f"{_HERE}.processor:VillaProcessor",
+    workload=f"{_HERE}.workload:workload",
     train_parts={
         "embeddings": "language_model.model.embed_tokens",
         "lm_head": "language_model.lm_head",

@@ -26,5 +26,6 @@ FAMILY = Family(
         "tower": "visual.tower",
         "mask_encoder": "mask_head.sam.vision_encoder",
     },
+    workload=f"{_HERE}.workload:workload",
     naive=f"{_HERE}.naive:naive_masks",
 )

@@ -15,9 +15,10 @@ from transformers import CLIPVisionConfig
 from saymask.errors import CheckpointError
 from saymask.models.base import TOWER_OPTION
 from saymask.models.lisa.names import SAM_VIT_H
-from saymask.models.lisa.release import LisaLayout, load_layout
+from saymask.models.lisa.release import LisaLayout, load_layout, read_layout_config
 from saymask.models.lisa.start import assemble_start
 from saymask.models.parts.chat import SEG_TOKEN
+from saymask.models.parts.composite_config import CompositeConfig
 from saymask.models.parts.sentencepiece_tokenizer import SentencePieceTokenizer
 from saymask.models.visa import FAMILY
 from saymask.models.visa.model import VisaConfig
@@ -49,6 +50,9 @@ class VisaRelease:
 
     def load(self, folder: Path, runtime: Runtime, name: str, vision_tower: Path | None) -> VisaSegmenter:
         return load_release(folder, runtime, name, vision_tower)
+
+    def read_config(self, folder: Path, vision_tower: Path | None) -> CompositeConfig:
+        return read_layout_config(LAYOUT, folder, vision_tower)
 
     def load_hub(self, repo_id: str, runtime: Runtime, name: str, vision_tower: Path | None) -> VisaSegmenter:
         repos = [HubRepo(repo_id, TYPICAL_BYTES, ("config.json", "tokenizer.model", "tokenizer_config.json"))]
