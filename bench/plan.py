@@ -22,10 +22,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from end_to_end import measure as measure_command
-
 from saymask.benchmark.noise_video import write_noise_video
 from saymask.benchmark.speed import QUERIES
+
+sys.path.append(str(Path(__file__).parent))
+
+from end_to_end import measure as measure_command
 
 SIZE = "100x128x128"
 

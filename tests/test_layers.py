@@ -123,6 +123,7 @@ def test_these_load_neither_torch_nor_transformers(statement: str):
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_models_training_and_the_toy_world_need_no_video_library():
     areas = "saymask.models.base, saymask.toyworld.dataset, saymask.training.loop"
     probe = f"import {areas}, sys\nprint([name for name in ('av', 'pycocotools') if name in sys.modules])"

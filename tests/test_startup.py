@@ -19,7 +19,7 @@ def loaded_by(code: str, names: tuple[str, ...]) -> list[str]:
     return done.stdout.splitlines()[-1].split()[1:]
 
 
-@pytest.mark.parametrize("name", ["toy", "villa-toy", "visa-toy"])
+@pytest.mark.parametrize("name", ["toy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("villa-toy", "visa-toy"))])
 def test_a_bundled_model_loads_without_the_compiler_and_optional_libraries(name: str):
     assert loaded_by(f"import saymask; saymask.load_model({name!r})", HEAVY + COMPILER) == []
 
@@ -133,6 +133,7 @@ def test_what_transformers_defers_works_when_it_is_needed():
     )
 
 
+@pytest.mark.slow
 def test_a_model_compiles_after_a_short_start():
     run(
         "import saymask.storage.strict, torch\n"

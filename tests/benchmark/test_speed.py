@@ -108,6 +108,7 @@ def test_both_variants_in_one_report(source, monkeypatch):
     assert [line.split(":")[0] for line in lines[5:]] == ["queries 1", "queries 2"]
 
 
+@pytest.mark.slow
 def test_a_family_that_tracks_is_measured_with_its_tracker_in_both(source):
     run = Run(source, "visa-toy", Runtime("cpu", "float32"))
     for variant in speed.VARIANTS:

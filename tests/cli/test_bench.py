@@ -26,6 +26,7 @@ def compared(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_measured_in_processes_of_their_own(tmp_path):
     result = run("--frames", 2, "--size", "32x32", "--queries", 1, "--dtype", "float32", "--device", "cpu")
     assert result.exit_code == 0, result.output

@@ -83,7 +83,9 @@ def rows_of(output: dict) -> dict[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "phrases", "max_num_objects"), [(24, ["red dog", "ball"], 3), (6, ["ball"], 1)], ids=["several", "one"]
+    ("num_frames", "phrases", "max_num_objects"),
+    [pytest.param(24, ["red dog", "ball"], 3, marks=pytest.mark.slow), (6, ["ball"], 1)],
+    ids=["several", "one"],
 )
 def test_masks_boxes_scores_and_ids_equal_those_of_the_library_alone(sam3_folder, num_frames, phrases, max_num_objects):
     """24 frames are many times what the memory reaches back (4 frames), so what is dropped on the way is shown to change nothing.

@@ -209,7 +209,7 @@ def test_a_difference_that_is_no_number_is_no_agreement():
     assert differences.too_large() == {"prob": 0.25}
 
 
-@pytest.mark.parametrize("name", ["plain_late_obj", "pp_1obj", "pp_2obj_lt", "pp_empty_last"])
+@pytest.mark.parametrize("name", ["plain_late_obj", "pp_1obj", pytest.param("pp_2obj_lt", marks=pytest.mark.slow), "pp_empty_last"])
 def test_a_run_equals_the_published_one_in_everything_stored(name, golden, formula_network, consolidated):
     arrays = GoldenArrays(golden / "xmem_tiny" / f"{name}.npz")
     assert replay(arrays, formula_network, consolidated).too_large() == {}
