@@ -57,6 +57,7 @@ def test_a_wheel_holds_every_file_of_the_package_and_the_command(wheel):
     assert "saymask = saymask.__main__:main" in commands
 
 
+@pytest.mark.slow
 def test_a_source_archive_builds_the_same_wheel_and_holds_no_tests(wheel, tmp_path):
     sdist = build(ROOT, "sdist", tmp_path / "sdist")
     with tarfile.open(sdist) as archive:

@@ -55,6 +55,7 @@ def weights(tmp_path: Path, repo_id: str) -> Path:
     return tmp_path / "hub" / f"models--{repo_id.replace('/', '--')}" / "snapshots" / COMMIT / "model.safetensors"
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_goes_on_and_a_damaged_file_is_found(hub, environment, tmp_path):
     hub.stall_after = 12 * MIB
     stopped = start(environment, "fetch", "grounded")

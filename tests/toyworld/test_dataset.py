@@ -344,6 +344,7 @@ def skeleton(text: str) -> str:
     return re.sub(rf"\b({'|'.join(KINDS)})s?\b", "KIND", text)
 
 
+@pytest.mark.slow
 def test_novel_questions_are_about_new_pairs_in_new_patterns_of_known_words():
     world = load_toyworld(None, "test-novel")
     trained = {skeleton(text) for text in corpus(1600)}

@@ -194,6 +194,7 @@ def test_a_live_session_shows_what_the_walk_sees_from_the_frame_on_which_it_was_
         assert 1 not in live.push(frames_THWC[7]).obj_ids
 
 
+@pytest.mark.slow
 def test_a_file_read_causally_equals_the_walk_and_is_asked_once(sam3_folder):
     video = noise(8)
     segmenter = load_model(f"sam3:{sam3_folder}", CPU)
@@ -208,6 +209,7 @@ def test_a_file_read_causally_equals_the_walk_and_is_asked_once(sam3_folder):
     assert any(expected)
 
 
+@pytest.mark.slow
 def test_another_tracker_starts_where_an_object_is_largest_and_refine_corrects_it(sam3_folder, sam2_folder):
     video = noise(8)
     segmenter, tracker = load_model(f"sam3:{sam3_folder}", CPU), load_tracker("sam2", CPU, sam2_folder)

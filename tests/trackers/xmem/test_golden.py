@@ -209,7 +209,15 @@ def test_a_difference_that_is_no_number_is_no_agreement():
     assert differences.too_large() == {"prob": 0.25}
 
 
-@pytest.mark.parametrize("name", ["plain_late_obj", "pp_1obj", pytest.param("pp_2obj_lt", marks=pytest.mark.slow), "pp_empty_last"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain_late_obj",
+        pytest.param("pp_1obj", marks=pytest.mark.slow),
+        pytest.param("pp_2obj_lt", marks=pytest.mark.slow),
+        "pp_empty_last",
+    ],
+)
 def test_a_run_equals_the_published_one_in_everything_stored(name, golden, formula_network, consolidated):
     arrays = GoldenArrays(golden / "xmem_tiny" / f"{name}.npz")
     assert replay(arrays, formula_network, consolidated).too_large() == {}
@@ -249,6 +257,7 @@ def core_steps(monkeypatch) -> list[SimpleNamespace]:
     return steps
 
 
+@pytest.mark.slow
 def test_both_ways_from_a_frame_in_the_middle_equals_visas_use(golden, formula_network, core_steps):
     arrays = GoldenArrays(golden / "xmem_tiny" / "visa_bidirectional.npz")
     meta = arrays.meta()
