@@ -15,7 +15,7 @@ demo: $(STAMP) ## render a small video, ask three questions, write the masks
 	$(BIN)/saymask demo
 
 # Two processes of one thread each: tests are many and small, and threads of two processes would wait for one another.
-test: check ## lint, types and the default tests (under 4 minutes on two cores)
+test: check ## lint, types and the default tests (about 4 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP) ## the tests that take minutes

@@ -30,9 +30,10 @@ class _EqualByValue:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(_same(getattr(self, each.name), getattr(other, each.name)) for each in fields(self) if each.compare)  # type: ignore
+        compared = [each.name for each in fields(self) if each.compare]  # pyright: ignore[reportArgumentType]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in compared)
 
-    __hash__ = None  # type: ignore
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
 
 def _same(one: Any, other: Any) -> bool:

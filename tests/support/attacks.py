@@ -22,7 +22,7 @@ class Target:
     """A server, and what is there already.
 
     Args:
-        client: of httpx or Starlette.
+        client: of httpx2 or Starlette.
         clip: a sound video.
         video_id, session_id: of one that was uploaded.
         port: of a real server, for what no client would send.

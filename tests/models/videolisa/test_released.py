@@ -12,23 +12,21 @@ from transformers import CLIPVisionConfig
 from saymask.errors import CheckpointError
 from saymask.models.lisa.names import TOWER_PREFIX, our_name, released_name
 from saymask.models.videolisa.model import VideoLisaModel
+from saymask.models.videolisa.published import CONFIG, TOWER_CONFIG
 from saymask.models.videolisa.released import config_from_release
 from saymask.recipes.videolisa_tuning import videolisa_phi3
 
 MANIFEST = json.loads((Path(__file__).parents[2] / "golden/videolisa/manifest_videolisa_3.8b.json").read_text())
 VALUES = {**MANIFEST["expected_config"], "sliding_window": 2047, "eos_token_id": 32000}
-TOWER = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "image_size": 336,
-    "patch_size": 14,
-}
 
 
 def configuration(**changes):
-    return config_from_release({**VALUES, **changes}, CLIPVisionConfig(**TOWER), 32038, "config.json")
+    return config_from_release({**VALUES, **changes}, CLIPVisionConfig(**TOWER_CONFIG), 32038, "config.json")
+
+
+def test_what_is_known_without_a_download_is_the_published_configuration():
+    shared = VALUES.keys() & CONFIG.keys()
+    assert len(shared) > 20 and {name: CONFIG[name] for name in shared} == {name: VALUES[name] for name in shared}
 
 
 def test_names_and_shapes_are_the_manifests():
@@ -108,7 +106,7 @@ def test_a_config_without_its_numbers():
     values = {key: value for key, value in VALUES.items() if key not in ("hidden_size", "sliding_window")}
     expected = "config.json: no hidden_size, sliding_window; a released VideoLISA model has them in its config.json"
     with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
-        config_from_release(values, CLIPVisionConfig(**TOWER), 32038, "config.json")
+        config_from_release(values, CLIPVisionConfig(**TOWER_CONFIG), 32038, "config.json")
 
 
 def test_a_setting_that_would_be_computed_wrongly():
