@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from saymask import lookup
 from saymask.cli.main import app
+from saymask.cli.segment import report
 from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError, VideoError
 from saymask.models.family import Family
@@ -676,3 +677,14 @@ def test_demo_writes_a_real_tagged_video_and_asks_three_questions_about_it(stage
     assert wrote == ["shown/video.mp4", "shown/overlay.mp4", "shown/sheet.png", "shown/png"]
     clip = open_source("shown/video.mp4")
     assert (clip.num_frames, clip.height, clip.width, clip.tags["comment"]) == (6, 32, 32, "saymask-toyworld")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(4, ["0", "1", "2", "3"]), (5, ["0", "1", "2", "and 1 more of these (all are in the format json)", "4"]), (0, [])],
+)
+def test_of_many_remarks_about_tracking_the_first_and_the_last_are_said(capsys, number, shown):
+    found = half_found(Video.from_frames(np.zeros((2, 4, 4, 3), np.uint8), "clip"), ["a fish"])
+    (result,) = found.results
+    report(replace(found, results=(replace(result, notes={"tracking": [str(each) for each in range(number)]}),)), [])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()[1:]] == shown

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 OUT = Path("saymask-out")
 MAX_LISTED = 8
 """So many names of files that are left out are said."""
+MAX_REMARKS = 4
+"""So many remarks about the tracking of a query are said."""
 
 
 def _check_model(model: str) -> str:
@@ -259,10 +261,18 @@ def report(prediction: Prediction, written: Sequence[Path]) -> None:
         found = f"mask on {_frames_with_mask(result, total)} of {total} frame{'s' if total > 1 else ''}"
         said = f"; it said: {result.text}" if result.notes.get("answer") == "generate" else ""
         say(f'"{result.query}": {found}{said}')
-        for remark in result.notes.get("tracking", ()):
+        for remark in _few(result.notes.get("tracking", ())):
             say(f"  {remark}")
     for path in written:
         say(f"wrote {shown(path)}")
+
+
+def _few(remarks: Sequence[str]) -> list[str]:
+    """The first remarks and the last, which says what came of it; of many there is a count."""
+    left_out = len(remarks) - MAX_REMARKS
+    if left_out <= 0:
+        return list(remarks)
+    return [*remarks[: MAX_REMARKS - 1], f"and {left_out} more of these (all are in the format json)", remarks[-1]]
 
 
 def _frames_with_mask(result: QueryResult, num_frames: int) -> int:
