@@ -19,6 +19,11 @@ def loaded_by(code: str, names: tuple[str, ...]) -> list[str]:
     return done.stdout.splitlines()[-1].split()[1:]
 
 
+def run(*statements: str) -> None:
+    done = subprocess.run([sys.executable, "-c", "\n".join(statements)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", ["toy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("villa-toy", "visa-toy"))])
 def test_a_bundled_model_loads_without_the_compiler_and_optional_libraries(name: str):
     assert loaded_by(f"import saymask; saymask.load_model({name!r})", HEAVY + COMPILER) == []
@@ -48,6 +53,54 @@ def test_help_and_list_load_no_numeric_library(command: list[str]):
     assert loaded_by(code, ("torch", "transformers", "av", "pycocotools", *HEAVY)) == []
 
 
+def test_a_bundled_model_loads_without_reading_the_files_of_other_models():
+    run(
+        "import sys\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
+        "import saymask; saymask.load_model('toy')\n"
+        "assert not [name for name in opened if 'transformers/models/bert' in name]\n"
+        "assert [name for name in opened if 'transformers/models/phi3' in name]\n"
+    )
+
+
+def test_the_names_of_transformers_are_all_there_after_a_short_start():
+    """Of both packages that list every model: the same as in a process that starts without us."""
+    names = "print(*sorted(transformers.__all__), *sorted(transformers.models.__all__))"
+    plain = subprocess.run([sys.executable, "-c", f"import transformers\n{names}"], capture_output=True, text=True, check=True)
+    short = f"import saymask.storage.strict, transformers\n{names}"
+    assert subprocess.run([sys.executable, "-c", short], capture_output=True, text=True, check=True).stdout == plain.stdout
+    assert len(plain.stdout.split()) > 4000
+
+
+def test_a_name_of_transformers_is_found_after_a_short_start():
+    run(
+        "import saymask.storage.strict, transformers",
+        "from transformers.models import bert; assert bert.configuration_bert.BertConfig().model_type == 'bert'",
+        "assert transformers.models.vit.ViTConfig().model_type == 'vit'",
+        "from transformers import BertConfig; assert BertConfig is bert.BertConfig",
+        "assert 'BertModel' in dir(transformers) and not hasattr(transformers, 'NoSuchThing')",
+    )
+
+
+def test_imports_leave_the_collector_as_they_found_it():
+    run(
+        "import gc, saymask",
+        "saymask.Prediction; assert gc.isenabled() and gc.get_freeze_count() == 0",
+        "gc.disable(); saymask.VideoSession; assert not gc.isenabled() and gc.get_freeze_count() == 0",
+    )
+
+
+def test_the_command_looks_through_its_imports_only_once():
+    run(
+        "import gc, sys\nfrom saymask.__main__ import main",
+        "sys.argv[1:] = ['list', 'models']",
+        "try: main()\nexcept SystemExit: pass",
+        "import saymask; saymask.VideoSession",
+        "assert gc.isenabled() and gc.get_freeze_count() > 100_000",
+    )
+
+
 LIBRARY = {
     "heavy/__init__.py": (
         "def double(x): return 2 * x\nclass Base: kind = 'base'\nTABLE = {'a': 1}\n"
@@ -72,11 +125,6 @@ def library(tmp_path: Path) -> str:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     return f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nfrom saymask.startup.deferred_imports import deferred_imports"
-
-
-def run(*statements: str) -> None:
-    done = subprocess.run([sys.executable, "-c", "\n".join(statements)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 DEFERRED = "with deferred_imports(['heavy'], marks=['heavy.note']):\n    import light"

@@ -12,6 +12,8 @@ Names are looked up on first use, so `import saymask` loads neither torch nor tr
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from saymask.startup.collector import collector_paused
+
 if TYPE_CHECKING:
     from saymask import errors
     from saymask.api import live, load_model, load_prompter, load_tracker, open_video, segment
@@ -43,7 +45,9 @@ def __getattr__(name: str) -> Any:
         return import_module("saymask.errors")
     if name not in _HOMES:
         raise AttributeError(f"module 'saymask' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    with collector_paused():
+        home = import_module(_HOMES[name])
+    return getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any
 from saymask.models import checkpoints
 from saymask.models.base import Segmenter
 from saymask.models.choice import AUTO, ModelForEach
-from saymask.models.prompters import loading as prompter_loading
 from saymask.models.prompters.base import Prompter
 from saymask.records import Prediction
 from saymask.runtime import Runtime
@@ -71,7 +70,7 @@ def load_prompter(name: str, device: str | None = None, dtype: str | None = None
     Raises:
         UnknownName, CheckpointError, ConfigError: there is no such prompter, or its weights cannot be used.
     """
-    return prompter_loading.load_prompter(name, Runtime.choose(device, dtype), weights)
+    return _prompter(name, Runtime.choose(device, dtype), weights)
 
 
 def open_video(
@@ -136,7 +135,7 @@ def live(
     if isinstance(tracker, str):
         tracker = loading.load_tracker(tracker, runtime)
     if isinstance(prompter, str):
-        prompter = prompter_loading.load_prompter(prompter, runtime)
+        prompter = _prompter(prompter, runtime)
     session = LiveSession(size, fps, segmenter, tracker, prompter, ask_every, past_seconds, runtime=runtime)
     if queries:
         session.add_queries([queries] if isinstance(queries, str) else list(queries), **options)
@@ -147,3 +146,9 @@ def segment(source: str | Path, queries: str | Sequence[str], model: str | Path 
     """Open, ask, close: masks on every frame for one query or several; options as for `VideoSession.segment`."""
     with open_video(source, model) as session:
         return session.segment(queries, **options)
+
+
+def _prompter(name: str, runtime: Runtime, weights: str | Path | None = None) -> Prompter:
+    from saymask.models.prompters.loading import load_prompter  # here, since most work needs no prompter
+
+    return load_prompter(name, runtime, weights)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from saymask.errors import ConfigError, UnknownName
+from saymask.startup.collector import collector_paused
 
 FAMILIES: dict[str, str] = {
     "videolisa": "saymask.models.videolisa:FAMILY",
@@ -236,4 +237,5 @@ def resolve_writer(format_name: str) -> Callable[..., Path]:
 
 def _attribute(target: str) -> Any:
     module, attribute = target.split(":")
-    return getattr(import_module(module), attribute)
+    with collector_paused():
+        return getattr(import_module(module), attribute)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from saymask.errors import ConfigError
 from saymask.lookup import suggest
+from saymask.startup.collector import collector_paused
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,8 @@ class Runtime:
         Raises:
             ConfigError: a device that is absent or a dtype that is not offered.
         """
-        import torch
+        with collector_paused():
+            import torch
 
         present = ["cpu"]
         if torch.backends.mps.is_available():

@@ -29,6 +29,7 @@ from saymask.cli import (
 from saymask.cli.evaluation import calibrate, evaluate, multiple_choice, report
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
+from saymask.startup.collector import own_process
 
 _DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Errors of writing, which name no file."""
@@ -115,4 +116,5 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Entry point of the installed command."""
+    own_process()
     app()

@@ -10,6 +10,7 @@ from saymask.lookup import families
 from saymask.models.family import Choice
 from saymask.records import Video
 from saymask.runtime import Runtime
+from saymask.startup.collector import collector_paused
 
 if TYPE_CHECKING:
     from saymask.models.base import Segmenter
@@ -92,7 +93,8 @@ class ModelForEach:
             ConfigError: there is none (`choose`).
             UnknownName, CheckpointError: as from `load_model`.
         """
-        from saymask.models.checkpoints import load_model
+        with collector_paused():
+            from saymask.models.checkpoints import load_model
 
         name = choose(video) if self.name == AUTO and video is not None else self.name
         if name not in self._loaded:

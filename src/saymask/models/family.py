@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from saymask.startup.collector import collector_paused
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -116,4 +118,5 @@ class Family:
 def _imported(target: str) -> Any:
     """What "module:attribute" names."""
     module, attribute = target.split(":")
-    return getattr(import_module(module), attribute)
+    with collector_paused():
+        return getattr(import_module(module), attribute)

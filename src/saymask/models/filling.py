@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers.modeling_utils import PreTrainedModel
 
 from saymask.models.int8 import Int8Linear
 from saymask.storage.strict import raise_unless_exact

@@ -10,7 +10,7 @@ while it is imported itself (a base class, a decorator) has its module loaded at
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -35,8 +35,13 @@ def deferred_imports(modules: Iterable[str], marks: Iterable[str] = ()) -> Itera
     finally:
         sys.meta_path.remove(finder)
         finder.forget_all()
-        if finder.marked:
-            sys.meta_path.insert(0, _MarkWhenLoaded(finder.marked))
+        call_when_loaded(finder.marked)
+
+
+def call_when_loaded(calls: Mapping[str, list[Callable[[ModuleType], Any]]]) -> None:
+    """Have functions called with a module, by its full name, right after it is loaded, before whoever imports it goes on."""
+    if calls:
+        sys.meta_path.insert(0, _CallWhenLoaded(dict(calls)))
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -154,23 +159,23 @@ class _StandIn:
         return len(self._resolve())
 
 
-class _MarkWhenLoaded(MetaPathFinder):
-    """Applies decorators that were put off when their module is loaded."""
+class _CallWhenLoaded(MetaPathFinder):
+    """Finds modules as usual, and calls functions with each that was waited for once it is loaded."""
 
-    def __init__(self, marked: dict[str, list[Callable[[ModuleType], Any]]]):
-        self._marked = marked
+    def __init__(self, calls: dict[str, list[Callable[[ModuleType], Any]]]):
+        self._calls = calls
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        calls = self._marked.pop(fullname, None)
+        calls = self._calls.pop(fullname, None)
         spec = PathFinder.find_spec(fullname, path, target) if calls else None
         if spec is None or spec.loader is None or calls is None:
             return None
         run = spec.loader.exec_module
 
-        def run_and_mark(module: ModuleType) -> None:
+        def run_and_call(module: ModuleType) -> None:
             run(module)
             for call in calls:
                 call(module)
 
-        spec.loader.exec_module = run_and_mark
+        spec.loader.exec_module = run_and_call
         return spec

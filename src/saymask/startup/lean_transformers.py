@@ -8,11 +8,16 @@ this module, gets all of them, and the same results.
 from __future__ import annotations
 
 import importlib
+import sys
 
-from saymask.startup.deferred_imports import deferred_imports
+from saymask.startup.collector import collector_paused
+from saymask.startup.deferred_imports import call_when_loaded, deferred_imports
+from saymask.startup.postponed_scan import postpone_scan
 
 DEFERRED = (
     "accelerate",
+    "google.protobuf",
+    "jinja2",
     "scipy",
     "torch._dynamo",
     "torch.distributed._composable",
@@ -31,8 +36,11 @@ DEFERRED = (
     "transformers.integrations.flash_attention",
     "transformers.integrations.flex_attention",
     "transformers.integrations.sonicmoe",
+    "transformers.quantizers",
 )
 
-with deferred_imports(DEFERRED, marks=["torch._dynamo.allow_in_graph"]):
+if "transformers" not in sys.modules:
+    call_when_loaded({"transformers.utils.import_utils": [postpone_scan]})
+with collector_paused(), deferred_imports(DEFERRED, marks=["torch._dynamo.allow_in_graph"]):
     for name in ("modeling_utils", "modeling_layers", "masking_utils", "generation.utils"):
         importlib.import_module(f"transformers.{name}")

@@ -23,7 +23,7 @@ from saymask.storage.weight_files import mapped_tensors
 log = logging.getLogger(__name__)
 
 _SIDE = 256  # a product of such matrices takes about a millisecond
-_TRIES = 5
+_TRIES = 2
 
 
 def computing_dtype(runtime: Runtime, files: Iterable[Path], published: torch.dtype | None = None) -> torch.dtype:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from saymask.startup import lean_transformers  # isort: skip  # noqa: F401 (first, and here: what imports model classes imports this file)
 from transformers.utils import logging as transformers_logging
 
 from saymask.errors import CheckpointError
-from saymask.startup import lean_transformers  # noqa: F401 (here, since whatever imports model classes imports this file first)
 
 MAX_SHOWN = 20
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
+from transformers.models.auto.processing_auto import AutoProcessor
 
 from saymask.models.agent.vision_model import MAX_ANSWER_TOKENS, Reply
 from saymask.runtime import Runtime

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import CLIPSegForImageSegmentation
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from transformers.models.clipseg.modeling_clipseg import CLIPSegForImageSegmentation
 
 from saymask.models.grounded.detection import Detections
 from saymask.runtime import Runtime

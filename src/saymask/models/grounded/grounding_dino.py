@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import GroundingDinoForObjectDetection, GroundingDinoProcessor, MMGroundingDinoForObjectDetection
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
+from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoForObjectDetection
+from transformers.models.grounding_dino.processing_grounding_dino import GroundingDinoProcessor
+from transformers.models.mm_grounding_dino.modeling_mm_grounding_dino import MMGroundingDinoForObjectDetection
 
 from saymask.errors import ConfigError
 from saymask.models.grounded.detection import Detections

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Owlv2ForObjectDetection
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.models.owlv2.image_processing_pil_owlv2 import Owlv2ImageProcessorPil
+from transformers.models.owlv2.modeling_owlv2 import Owlv2ForObjectDetection
 
 from saymask.models.grounded.detection import Detections
 from saymask.runtime import Runtime

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import CLIPVisionConfig
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
 from saymask.errors import CheckpointError, ConfigError
 from saymask.models.family import Family

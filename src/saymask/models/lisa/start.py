@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import SamConfig
+from transformers.models.sam.configuration_sam import SamConfig
 
 from saymask.errors import CheckpointError
 from saymask.models.lisa.files import is_of_another_model

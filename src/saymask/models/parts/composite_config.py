@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Self, cast
 
-from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig, SamConfig, SamVisionConfig
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
+from transformers.models.sam.configuration_sam import SamConfig, SamVisionConfig
 
 
 class CompositeConfig(PreTrainedConfig):

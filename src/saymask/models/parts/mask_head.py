@@ -8,7 +8,8 @@ checkpoints load completely.
 from __future__ import annotations
 
 from torch import Tensor, nn
-from transformers import SamConfig, SamModel
+from transformers.models.sam.configuration_sam import SamConfig
+from transformers.models.sam.modeling_sam import SamModel
 
 from saymask.models.parts.sam_attention import attend_in_blocks
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, Cache, PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from saymask.models.parts.auxiliary import AuxiliaryHeads
 from saymask.models.parts.chat import IGNORE_LABEL, IMAGE_TOKEN_ID

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from saymask.errors import CheckpointError
 from saymask.models.parts.sentencepiece_tokenizer import MODEL_FILE, SentencePieceTokenizer

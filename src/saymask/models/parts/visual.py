@@ -13,7 +13,8 @@ from collections.abc import Callable
 import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
+from transformers.models.clip.modeling_clip import CLIPVisionModel
 
 
 class VisionTower(nn.Module):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from torch import Tensor
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache
 
 from saymask.models.parts.chat import IMAGE_TOKEN_ID
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
-from transformers import Sam2Model
+from transformers.models.sam2.modeling_sam2 import Sam2Model
 
 from saymask.errors import CheckpointError
 from saymask.lookup import resolve

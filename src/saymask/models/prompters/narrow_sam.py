@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import SamConfig, SamModel
+from transformers.models.sam.configuration_sam import SamConfig
+from transformers.models.sam.modeling_sam import SamModel
 
 from saymask.models.prompters.prior import draw_prompts
 

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from transformers import Sam2Model
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from transformers.models.sam2.modeling_sam2 import Sam2Model
 
 from saymask.models.prompters.base import Prompt, PromptedMask, check_prompt
 from saymask.models.prompters.narrow_sam import NarrowSam

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transformers import Sam3VideoModel
+from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoModel
 
 from saymask.models.sam3 import FAMILY, REPO
 from saymask.models.sam3.segmenter import Sam3Segmenter

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Sam3VideoModel
-from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
+from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession, Sam3VideoModel
 
 from saymask.records import FrameSource, Video
 from saymask.video.transforms import stretched

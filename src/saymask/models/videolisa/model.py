@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, PreTrainedConfig, SamConfig
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
+from transformers.models.sam.configuration_sam import SamConfig
 from transformers.utils import ModelOutput
 
 from saymask.lookup import suggest

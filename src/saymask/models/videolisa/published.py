@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import CLIPVisionConfig
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
 from saymask.models.videolisa.model import VideoLisaConfig
 from saymask.models.videolisa.released import MODEL_TYPE, config_from_release

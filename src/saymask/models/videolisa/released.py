@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import CLIPVisionConfig
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
 from saymask.models.lisa.names import SAM_VIT_H

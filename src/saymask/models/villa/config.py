@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import CLIPVisionConfig, PreTrainedConfig, SamConfig
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
+from transformers.models.sam.configuration_sam import SamConfig
 
 from saymask.models.parts.composite_config import CompositeConfig, debug_parts
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoProcessor
+from transformers.models.auto.modeling_auto import AutoModel
+from transformers.models.auto.processing_auto import AutoProcessor
 
 from saymask.errors import CheckpointError
 from saymask.storage.strict import quiet_transformers

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Cache
+from transformers.cache_utils import Cache
 
 from saymask.errors import ConfigError
 from saymask.models.base import Answer, MaskLogits, ObjectAnswer, Segmenter, VideoView

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedConfig
+from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import ModelOutput
 
 from saymask.lookup import suggest

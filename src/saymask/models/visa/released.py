@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import CLIPVisionConfig
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
 from saymask.errors import CheckpointError
 from saymask.models.base import TOWER_OPTION

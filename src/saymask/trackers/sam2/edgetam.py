@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from torch import Tensor
-from transformers import EdgeTamVideoModel
+from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoModel
 
 
 class EdgeTam(EdgeTamVideoModel):

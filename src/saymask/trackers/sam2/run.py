@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import EdgeTamVideoModel, Sam2VideoModel
+from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoModel
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
 
 from saymask.records import FrameSource
 from saymask.trackers.base import MAX_REFERENCES, FrameMasks, exclusive_masks

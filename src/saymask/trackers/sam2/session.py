@@ -13,9 +13,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import EdgeTamVideoModel, Sam2VideoModel
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache, Sam2VideoInferenceSession
+from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoModel
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache, Sam2VideoInferenceSession, Sam2VideoModel
 
 from saymask.records import FrameSource
 from saymask.storage.feature_cache import ByteBudget, FeatureCache

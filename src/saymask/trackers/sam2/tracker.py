@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from torch import Tensor
-from transformers import Sam2VideoModel
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
 
 from saymask.errors import CheckpointError
 from saymask.records import FrameSource, Video

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
-from transformers import SamConfig
+from transformers.models.sam.configuration_sam import SamConfig
 from transformers.utils import ModelOutput
 
 from saymask.models.parts.losses import mask_bce_loss, mask_dice_loss
