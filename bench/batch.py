@@ -60,15 +60,16 @@ def descendants(pid: int) -> list[int]:
 
 
 def workers(driver: int, is_ray: bool) -> list[int]:
-    """Processes below a driver that do jobs."""
+    """Processes below a driver that do jobs; Ray's agents, with which its machine ends, do none."""
     mark = b"ray::" if is_ray else b"spawn_main"
     found = []
     for pid in descendants(driver):
         try:
-            if mark in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
+            command_line = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
+        if mark in command_line and b"Agent" not in command_line:
+            found.append(pid)
     return found
 
 

@@ -96,9 +96,12 @@ def watch(busy: Busy, opened: list[float]) -> None:
 def child(result: Path, begun: float, words: list[str]) -> None:
     """The command, in this process, with a stopwatch."""
     from saymask.cli.main import app
+    from saymask.startup.collector import collector_paused, own_process
 
     busy, opened = Busy(), []
-    watch(busy, opened)
+    own_process()
+    with collector_paused():
+        watch(busy, opened)
     app(words, standalone_mode=False)
     ended = time.time()
     seconds = {name: busy.seconds[name] for name in ("decoding", "model", "writing")}

@@ -1,10 +1,13 @@
 """The choice of device and dtype."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
 from saymask.errors import ConfigError
-from saymask.runtime import Runtime
+from saymask.runtime import SMALL_WEIGHTS_BYTES, Runtime, leave_a_core
 
 
 @pytest.fixture
@@ -53,3 +56,32 @@ def test_what_is_not_there_is_refused(cpu_only, device, dtype, message):
 def test_a_gpu_that_is_not_there_lists_those_that_are(two_gpus):
     with pytest.raises(ConfigError, match=r"^device 'cuda:2' is not available; this machine has: cuda, cuda:0, cuda:1, cpu$"):
         Runtime.choose("cuda:2")
+
+
+@pytest.fixture
+def threads():
+    """Gives the number that torch has, which is as it was afterwards."""
+    before = torch.get_num_threads()
+    yield torch.get_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("num_bytes", "left"), [(1000, 1), (SMALL_WEIGHTS_BYTES, 0)])
+def test_a_small_model_leaves_a_core_to_what_goes_on_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads, num_bytes: int, left: int
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    torch.set_num_threads(4)
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(num_bytes)
+    for _ in range(2):  # a second video changes nothing
+        leave_a_core([tmp_path / "model.safetensors"])
+        assert threads() == 4 - left
+
+
+def test_the_users_number_of_threads_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    torch.set_num_threads(3)
+    leave_a_core([])
+    assert threads() == 3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from saymask.errors import ConfigError
@@ -20,6 +22,8 @@ AS_STORED = "checkpoint"
 """Said in place of a dtype: that of the files."""
 INT8 = "int8"
 """Said in place of a dtype: weights of the large parts as 8-bit integers, everything else in float32."""
+SMALL_WEIGHTS_BYTES = 64 * 2**20
+"""Models below that are small, see `leave_a_core`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,21 @@ class Runtime:
     def is_int8(self) -> bool:
         """Whether weights of the large parts are to be 8-bit integers."""
         return self.dtype == INT8
+
+
+def leave_a_core(weights: Iterable[Path]) -> None:
+    """Let torch take one thread less than there are cores for a small model, since beside it frames are decoded, drawn on and encoded.
+
+    Each of its matrix products takes about a millisecond: a last thread makes them little faster, and keeps a core busy while it waits for
+    the others. A large model keeps every thread, and so does a user who has set OMP_NUM_THREADS.
+
+    Args:
+        weights: files of the model.
+    """
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ and sum(path.stat().st_size for path in weights) < SMALL_WEIGHTS_BYTES:
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
 
 
 def dtype_name(dtype: torch.dtype) -> str:

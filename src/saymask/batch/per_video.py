@@ -66,6 +66,7 @@ class VideoAsker:
         min_stability, every: as of `VideoSession`.
         limits: larger videos are refused.
         pace: how a video is gone through, `causal` and `ask_every` of `VideoSession.segment`.
+        begin: called with the model before it segments a video.
     """
 
     models: choice.ModelForEach
@@ -76,6 +77,7 @@ class VideoAsker:
     every: int | None = None
     limits: ReadLimits = field(default_factory=ReadLimits)
     pace: Mapping[str, Any] = field(default_factory=dict)
+    begin: Callable[[Segmenter], None] = lambda segmenter: None
     _told: set[str] = field(default_factory=set, repr=False)
 
     def prepare(self) -> None:
@@ -122,6 +124,7 @@ class VideoAsker:
         for remark in video.remarks:
             self.tell(f"{source}: {remark}")
         segmenter, options = self.introduce(video, queries, more)
+        self.begin(segmenter)
         with disk_trouble_named(source), watch(video.name) as progress:
             runtime = self.models.runtime
             how = {"min_stability": self.min_stability, "every": self.every}

@@ -28,7 +28,7 @@ from saymask.cli.streaming import LiveWork, segment_stream
 from saymask.errors import ConfigError, SaymaskError
 from saymask.lookup import resolve_writers
 from saymask.models import choice
-from saymask.runtime import Runtime
+from saymask.runtime import Runtime, leave_a_core
 from saymask.trackers.references import MIN_STABILITY
 from saymask.video.limits import ReadLimits
 
@@ -195,6 +195,7 @@ def segment(
         every,
         limits,
         {"causal": True, **cadence} if causal else {},
+        lambda segmenter: leave_a_core(segmenter.weights_files),
     )
     asker.prepare()  # before a video is opened for nothing
     failed = 0

@@ -19,6 +19,7 @@ import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from saymask.errors import VideoError
 from saymask.storage.atomic import new_file
@@ -189,6 +190,7 @@ class _Stream:
     def __init__(self, container: OutputContainer, rate: Fraction, pixel_aspect: Fraction, encoding: Encoding):
         self._container, self._pixel_aspect, self._encoding = container, pixel_aspect, encoding
         self._shown_for: dict[int | None, int] = {}
+        self._reformatter = VideoReformatter()  # prepares a conversion once; a frame's own would for each frame
         stream = container.add_stream(encoding.codec, rate=rate.limit_denominator(1001), options=dict(encoding.options))
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -212,9 +214,10 @@ class _Stream:
         # A copy has the alignment that FFmpeg converts exactly; of a large frame there is no room for one.
         wrap = av.VideoFrame.from_numpy_buffer if _is_large(fitting_HWC) else av.VideoFrame.from_ndarray
         picture = wrap(fitting_HWC, format=encoding.source_pixels)
-        picture = picture.reformat(
+        picture = self._reformatter.reformat(
+            picture,
             format=encoding.pixels,
-            dst_colorspace="ITU709",
+            dst_colorspace=Colorspace.ITU709,
             dst_color_range="MPEG",
             dst_color_primaries=_BT709,
             dst_color_trc=_BT709,
