@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from saymask.errors import ConfigError
@@ -85,18 +84,18 @@ class Runtime:
         return self.dtype == INT8
 
 
-def leave_a_core(weights: Iterable[Path]) -> None:
+def leave_a_core(weights_bytes: int) -> None:
     """Let torch take one thread less than there are cores for a small model, since beside it frames are decoded, drawn on and encoded.
 
     Each of its matrix products takes about a millisecond: a last thread makes them little faster, and keeps a core busy while it waits for
     the others. A large model keeps every thread, and so does a user who has set OMP_NUM_THREADS.
 
     Args:
-        weights: files of the model.
+        weights_bytes: size of the model's files; 0 = not known.
     """
     import torch
 
-    if "OMP_NUM_THREADS" not in os.environ and sum(path.stat().st_size for path in weights) < SMALL_WEIGHTS_BYTES:
+    if "OMP_NUM_THREADS" not in os.environ and 0 < weights_bytes < SMALL_WEIGHTS_BYTES:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
 
 

@@ -26,6 +26,7 @@ from saymask.records import Video
 from saymask.runtime import Runtime
 from saymask.session.view import BUDGET_BYTES, CHUNK_BYTES, CHUNK_FRAMES
 from saymask.storage.computing_dtype import quickest_that_fits
+from saymask.storage.feature_cache import MAX_FRAMES
 from saymask.trackers.base import Tracker
 
 STAGES = ("start_up", "read", "vision_tower", "language_model", "image_encoder", "mask_decoder", "tracker", "masks", "writing")
@@ -120,7 +121,7 @@ def expect(model: DescribedModel, asked: Asked, runtime: Runtime, tracker: Track
     seconds |= _tried(asked, network, work.objects, runtime.torch_device)
     if tracked:
         seconds |= {"tracker": tracked.seconds(len(asked.queries), video.num_frames), "masks": 0.0}
-    kept = min(BUDGET_BYTES, decoded_frames * network.feature_bytes)
+    kept = min(BUDGET_BYTES, min(decoded_frames, MAX_FRAMES) * network.feature_bytes)
     working = round(WORKING * max(cost.peak_bytes for parts in costs.values() for _, cost in parts))
     return Plan(
         seconds,

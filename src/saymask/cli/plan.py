@@ -22,7 +22,7 @@ from saymask.cli.segment import (
 )
 from saymask.lookup import resolve_writer
 from saymask.models.choice import AUTO, choose
-from saymask.runtime import Runtime
+from saymask.runtime import Runtime, leave_a_core
 from saymask.storage.atomic import new_file
 
 QUERY = "the person in the red shirt"
@@ -64,6 +64,8 @@ def plan(
     start_seconds, used_bytes = time.process_time(), psutil.Process().memory_info().rss
     tracker_name = tracker or described.family.default_tracker
     loaded = load_tracker(tracker_name, runtime, tracker_weights) if tracker_name else None
+    if loaded is None:
+        leave_a_core(described.weights_bytes)
     with new_file(out) if out else nullcontext() as draft:
         expected = expect(described, Asked(video, asked_for, answer, names), runtime, loaded, start_seconds, used_bytes)
         say(as_text(expected))

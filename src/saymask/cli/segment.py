@@ -34,6 +34,7 @@ from saymask.video.limits import ReadLimits
 
 if TYPE_CHECKING:
     from saymask.exports.feed import Feed
+    from saymask.models.base import Segmenter
     from saymask.records import Prediction, QueryResult
     from saymask.session import VideoSession
     from saymask.trackers.base import Tracker
@@ -195,7 +196,7 @@ def segment(
         every,
         limits,
         {"causal": True, **cadence} if causal else {},
-        lambda segmenter: leave_a_core(segmenter.weights_files),
+        partial(_share_cores, is_tracked=tracker is not None or every is not None),
     )
     asker.prepare()  # before a video is opened for nothing
     failed = 0
@@ -223,6 +224,12 @@ def segment(
             write_index(out or OUT, entries)
     if failed:
         raise SaymaskError(f"{failed} of {len(paths)} sources failed; the others are done")
+
+
+def _share_cores(segmenter: Segmenter, is_tracked: bool) -> None:
+    """Leave a core to what goes on beside the model, if it is small and no tracker works as well: those are large."""
+    if not is_tracked and not segmenter.family.default_tracker:
+        leave_a_core(sum(file.stat().st_size for file in segmenter.weights_files))
 
 
 def load_chosen_tracker(name: str | None, weights: Path | None, runtime: Runtime) -> Tracker | None:

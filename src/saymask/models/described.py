@@ -48,6 +48,11 @@ class DescribedModel:
         with torch.device("meta"):
             return self.family.load("model")(self.config).to(dtype).eval()
 
+    @property
+    def weights_bytes(self) -> int:
+        """About the size of the weights' files."""
+        return sum(parameter.numel() for parameter in self.build(self.stored_dtype).parameters()) * self.stored_dtype.itemsize
+
 
 def describe_model(name_or_path: str | Path, vision_tower: Path | None = None) -> DescribedModel:
     """Find a model's configuration: that of the package, of a folder, of the hub's cache, or one that is known for the name.
