@@ -114,6 +114,7 @@ LIBRARY = {
         "@note\ndef decorated(): return 5\n"
         "def four(): return double(2)\n"
     ),
+    "dotted.py": "import heavy.part\ndef made(): return heavy.part.Inner()\n",
     "derived.py": "from heavy import Base\nclass Derived(Base): pass\n",
 }
 
@@ -151,6 +152,11 @@ def test_tables_are_read_through(library: str):
 def test_a_decorator_that_only_notes_its_function_does_so_when_its_module_is_loaded(library: str):
     run(library, DEFERRED, "assert light.decorated() == 5 and 'heavy' not in sys.modules", "import heavy")
     run(library, DEFERRED, "import heavy", "assert heavy.noted == [light.decorated]")
+
+
+def test_a_part_that_is_named_through_its_package_is_found(library: str):
+    block = "with deferred_imports(['heavy']):\n    import dotted"
+    run(library, block, "assert 'heavy' not in sys.modules", "assert type(dotted.made()).__module__ == 'heavy.part'")
 
 
 def test_a_base_class_is_loaded_at_once(library: str):

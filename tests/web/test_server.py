@@ -22,7 +22,7 @@ from saymask.video.reader import open_source
 from saymask.web import store as store_module
 from saymask.web.app import create_app
 from saymask.web.engine import MAX_OPEN, Engine
-from saymask.web.service import MAX_BEGUN
+from saymask.web.service import KEPT_FEEDS, MAX_BEGUN
 from saymask.web.settings import Settings
 from saymask.web.store import Store
 
@@ -78,6 +78,17 @@ def test_from_upload_to_export_the_masks_are_the_librarys(client, clip, direct, 
     assert np.array_equal(np.stack([loaded.masks(i)[0] for i in range(6)]), direct[2])
     folder = client.get(f"/v1/sessions/{session_id}/export/png")
     assert len(zipfile.ZipFile(BytesIO(folder.content)).namelist()) >= 6
+
+
+def test_a_client_that_comes_when_a_job_has_just_ended_sees_all_of_it(client, clip):
+    session_id, _ = begin(client, clip)
+    job_id = client.post(f"/v1/sessions/{session_id}/queries", json={"query": SAID}).json()["job_id"]
+    seen = events_of(client, job_id)
+    assert [event.get("frame_idx") for _, event in seen] == [*range(6), None]
+    assert events_of(client, job_id) == seen
+    for _ in range(KEPT_FEEDS):
+        ask(client, session_id)
+    assert events_of(client, job_id) == seen[-1:]
 
 
 def test_masks_boxes_undo_and_dropping(client, clip):

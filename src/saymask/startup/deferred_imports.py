@@ -122,7 +122,9 @@ class _StandIn:
 
     def _resolve(self) -> Any:
         self._finder.release(self._module)
-        return getattr(import_module(self._module), self._name)
+        module = import_module(self._module)
+        # `import heavy.part` found a stand-in for `heavy`, so nothing has loaded the part.
+        return getattr(module, self._name) if hasattr(module, self._name) else import_module(f"{self._module}.{self._name}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if isinstance(sys.modules.get(self._module), _StandInModule) and args and self._finder.mark(self._module, self._name, args[0]):

@@ -11,6 +11,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ from saymask.web.worker import Worker
 
 MAX_BEGUN = 5
 """A job in which the process died so often is not tried again: it may be what it dies of."""
+KEPT_FEEDS = 4
+"""So many jobs keep their events when they have ended, for a client that asks for them a moment too late."""
 T = TypeVar("T")
 
 
@@ -57,6 +60,7 @@ class Service:
         self.settings = settings
         self._lines = [Line(engine, Worker(settings.max_waiting)) for engine in engines]
         self._feeds: dict[int, Feed] = {}
+        self._ended: deque[int] = deque()  # jobs whose feed is still there
         self._stopping = Event()
         self.scratch = settings.data / "scratch"
         """For files that live as long as a request."""
@@ -202,7 +206,7 @@ class Service:
         return job_id
 
     async def follow(self, job_id: int) -> AsyncIterator[str]:
-        """A job's events from its beginning, if it is still under way, and its end; without an end if the server stops before."""
+        """A job's events from its beginning if it is under way or has just ended, else its end; without one if the server stops before."""
         if feed := self._feeds.get(job_id):
             async for event in feed.follow():
                 yield event
@@ -244,8 +248,10 @@ class Service:
         except sqlite3.Error as error:  # then it is done again after the next start
             self._line(session_id).engine.close(session_id)
             ended, problem = store.FAILED, problem_of(error)
-        del self._feeds[job_id]
         feed.end(_event("end", {"state": ended, "problem": problem.content() if problem else None}))
+        self._ended.append(job_id)
+        if len(self._ended) > KEPT_FEEDS:
+            del self._feeds[self._ended.popleft()]
 
     def _walk(self, frames: Iterator[FrameResult], total: int, feed: Feed) -> str:
         for done, result in enumerate(frames, start=1):
