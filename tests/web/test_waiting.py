@@ -148,7 +148,7 @@ def test_a_job_that_waits_sends_comments_which_are_no_events(client, clip, monke
     blocks = follower.result(60)
     assert blocks[0] == KEEP_ALIVE
     assert all(block.startswith((": ", "event: ")) and block.endswith("\n\n") for block in blocks)
-    assert [kind for kind, _ in events_of(client, job_id)] == ["end"]
+    assert [kind for kind, _ in events_of(client, job_id)] == [*["frame"] * 6, "end"]
     assert sum(block.startswith("event: frame") for block in blocks) == 6
 
 
