@@ -64,6 +64,7 @@ def test_a_bundled_model_loads_without_reading_the_files_of_other_models():
     )
 
 
+@pytest.mark.slow
 def test_the_names_of_transformers_are_all_there_after_a_short_start():
     """Of both packages that list every model: the same as in a process that starts without us."""
     names = "print(*sorted(transformers.__all__), *sorted(transformers.models.__all__))"

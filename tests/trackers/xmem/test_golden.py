@@ -212,7 +212,7 @@ def test_a_difference_that_is_no_number_is_no_agreement():
 @pytest.mark.parametrize(
     "name",
     [
-        "plain_late_obj",
+        pytest.param("plain_late_obj", marks=pytest.mark.slow),
         pytest.param("pp_1obj", marks=pytest.mark.slow),
         pytest.param("pp_2obj_lt", marks=pytest.mark.slow),
         "pp_empty_last",
