@@ -95,14 +95,18 @@ def watch(busy: Busy, opened: list[float]) -> None:
 
 def child(result: Path, begun: float, words: list[str]) -> None:
     """The command, in this process, with a stopwatch."""
-    from saymask.cli.main import app
-    from saymask.startup.collector import collector_paused, own_process
+    from saymask.cli.main import main as command
+    from saymask.startup.collector import collector_paused
 
     busy, opened = Busy(), []
-    own_process()
     with collector_paused():
         watch(busy, opened)
-    app(words, standalone_mode=False)
+    sys.argv[1:] = words
+    try:
+        command()
+    except SystemExit as end:
+        if end.code:
+            raise
     ended = time.time()
     seconds = {name: busy.seconds[name] for name in ("decoding", "model", "writing")}
     after = ended - busy.ended["model"]

@@ -2,8 +2,9 @@
 
     python bench/startup.py [--repeat 5]
 
-Prints JSON: of each start the least wall-clock and processor seconds of the repeats (other programs only add to them), and the number of
-modules. `import torch` is what none of those below it can be faster than.
+Prints JSON: of each start the least wall-clock seconds of the repeats (other programs only add to them) until the work is done and until
+the process has ended, the least processor seconds, and the number of modules. `import torch` is what none of those below it can be faster
+than.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-COUNT = "import sys; print(len(sys.modules))"
+COUNT = "import sys, time; print(time.time(), len(sys.modules))"
 COMMAND = """
 import sys
 from saymask.__main__ import main
@@ -40,13 +41,14 @@ STARTS = {
 }
 
 
-def measure(code: str, folder: Path) -> tuple[float, float, int]:
-    """Wall-clock seconds, processor seconds and modules of one process that runs this code."""
-    before, start = os.times(), time.perf_counter()
+def measure(code: str, folder: Path) -> tuple[float, float, float, int]:
+    """Wall-clock seconds until it is done and until it has ended, processor seconds and modules of one process that runs this code."""
+    before, start = os.times(), time.time()
     done = subprocess.run([sys.executable, "-c", f"{code}\n{COUNT}"], cwd=folder, capture_output=True, text=True, check=True)
-    wall, after = time.perf_counter() - start, os.times()
+    ended, after = time.time(), os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system
-    return wall, used, int(done.stdout.split()[-1])
+    *_, finished, modules = done.stdout.split()
+    return float(finished) - start, ended - start, used, int(modules)
 
 
 def main() -> None:
@@ -59,8 +61,8 @@ def main() -> None:
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)).save(folder / "image.png")
         for title, code in STARTS.items():
             runs = [measure(code, folder) for _ in range(repeat)]
-            wall, used = (round(min(run[place] for run in runs), 2) for place in (0, 1))
-            rows[title] = {"seconds": wall, "processor_seconds": used, "modules": runs[0][2]}
+            done, ended, used = (round(min(run[place] for run in runs), 2) for place in (0, 1, 2))
+            rows[title] = {"seconds": done, "with_exit": ended, "processor_seconds": used, "modules": runs[0][3]}
     print(json.dumps(rows, indent=2))
 
 

@@ -7,6 +7,7 @@ command runs, so `--help` answers at once.
 from __future__ import annotations
 
 import errno
+import gc
 from typing import Annotated, Any
 
 import typer
@@ -29,7 +30,6 @@ from saymask.cli import (
 from saymask.cli.evaluation import calibrate, evaluate, multiple_choice, report
 from saymask.cli.output import note, report_error, say
 from saymask.errors import SaymaskError
-from saymask.startup.collector import own_process
 
 _DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Errors of writing, which name no file."""
@@ -116,5 +116,7 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Entry point of the installed command."""
-    own_process()
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # the process ends: to look through all that it holds for garbage would take a second
