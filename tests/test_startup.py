@@ -179,6 +179,8 @@ def test_a_library_that_is_not_installed_stays_missing(library: str):
 
 def test_a_module_that_is_loaded_already_is_left_alone(library: str):
     run(library, "import heavy", DEFERRED, "assert light.double is heavy.double")
+    block = "with deferred_imports(['heavy']):\n    import dotted"
+    run(library, "import heavy", block, "assert type(dotted.made()) is heavy.part.Inner")
 
 
 def test_what_transformers_defers_works_when_it_is_needed():

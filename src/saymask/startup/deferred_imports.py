@@ -21,14 +21,15 @@ from typing import Any
 
 @contextmanager
 def deferred_imports(modules: Iterable[str], marks: Iterable[str] = ()) -> Iterator[None]:
-    """Defer the import of modules, and of what lies in them, while the block runs; those that are loaded already are left alone.
+    """Defer the import of modules, and of what lies in them, while the block runs; those that are loaded already are left alone, with what
+    lies in them.
 
     Args:
         modules: their full names.
         marks: decorators of such modules, as "module.name", that only note the function they decorate: they do so once their module is
             loaded.
     """
-    finder = _Finder(modules, marks)
+    finder = _Finder((name for name in modules if name not in sys.modules), marks)
     sys.meta_path.insert(0, finder)
     try:
         yield
