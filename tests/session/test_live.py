@@ -269,6 +269,7 @@ def test_the_callers_buffer_may_be_used_again(colours):
     assert live.past.video().frames([0])[0].max() == 255
 
 
+@pytest.mark.slow
 def test_nothing_grows_with_the_number_of_frames(colours):
     """Neither arrays nor tensors, while queries are asked again, objects lost and found, and corrections given."""
     live = LiveSession((HEIGHT, WIDTH), 10.0, colours, HoldTracker(), ask_every=0.3)

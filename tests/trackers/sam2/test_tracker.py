@@ -158,6 +158,7 @@ def test_half_precision_tracks_too(sam2_folder, dtype):
 # -- what it holds --------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_session_holds_no_more_on_a_longer_video(tracker):
     """Memory reaches 3 frames back. At the end of a step on the way forth: the frame itself, 3 before it, and 2 after the reference."""
     held: dict[int, list[int]] = {20: [], 60: []}

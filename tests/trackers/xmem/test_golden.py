@@ -224,7 +224,9 @@ def test_a_run_equals_the_published_one_in_everything_stored(name, golden, formu
     assert arrays.unread == set()
 
 
-@pytest.mark.parametrize("name", ["pp_1obj", "pp_empty_last"], ids=["three masks", "one of them empty"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("pp_1obj", id="three masks", marks=pytest.mark.slow), pytest.param("pp_empty_last", id="one of them empty")]
+)
 def test_references_are_learnt_as_published(name, golden, formula_network, core_steps):
     """The whole tracker. An empty reference that is met after one with an object becomes a memory of background alone."""
     arrays = GoldenArrays(golden / "xmem_tiny" / f"{name}.npz")
