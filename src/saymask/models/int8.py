@@ -37,7 +37,8 @@ class Int8Linear(nn.Module):
 
     def pack(self, weight_OI: Tensor) -> None:
         """Take the weights; from now on there is no float copy of them."""
-        scale_O = weight_OI.abs().amax(dim=1).float().clamp_min(torch.finfo(torch.float32).tiny) / _LEVELS
+        least_O, most_O = weight_OI.aminmax(dim=1)
+        scale_O = torch.maximum(-least_O, most_O).float().clamp_min(torch.finfo(torch.float32).tiny) / _LEVELS
         rounded_OI = torch.empty(weight_OI.shape, dtype=torch.int8)
         for rows in torch.arange(len(scale_O)).split(_ROWS):  # no float copy of the whole, whose memory the process would keep
             rounded_OI[rows] = (weight_OI[rows].float() / scale_O[rows, None]).round().to(torch.int8)
