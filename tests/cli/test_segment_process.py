@@ -9,6 +9,7 @@ from PIL import Image
 
 import saymask
 from saymask.cli.demo import SCENE, SPLIT, write_clip
+from saymask.cli.output import first_free
 from saymask.toyworld.dataset import load_toyworld
 
 NUM_FRAMES, SIZE = 4, 128
@@ -48,3 +49,18 @@ def test_a_format_that_does_not_exist_ends_the_process_with_2_and_one_line(tmp_p
     (line,) = ended.stderr.splitlines()
     assert line.startswith("saymask: error: ") and "'pgn'" in line and "'png'" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_is_killed_while_it_tries_the_output_folder_leaves_it_to_the_next(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    code = (
+        "import os, pathlib, sys\n"
+        "from saymask.cli.output import first_free\n"
+        "sys.addaudithook(lambda event, args: os._exit(9) if event == 'shutil.rmtree' else None)\n"
+        f"first_free(pathlib.Path({str(out)!r}))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    assert len(list(out.iterdir())) == 1, "it died with the folder it tries in place"
+    assert first_free(out) == out
+    assert list(out.iterdir()) == []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 
 from saymask.errors import ConfigError, VideoError
 from saymask.storage.atomic import fill_folder, is_vacant, new_folder, replaced_file, scratch_folder
+from saymask.storage.drafts import draft_folder
 from saymask.storage.json_files import read_json
 
 
@@ -97,7 +97,7 @@ def _require_writable(final: Path, why_this: str) -> None:
     """Try it: permission bits say nothing about a disk that is mounted read-only or lent by another machine."""
     try:
         existing = next(path for path in (final, *final.parents) if path.exists())
-        with tempfile.TemporaryDirectory(prefix=".saymask-", dir=existing):
+        with draft_folder(existing, within=True):  # which the next run removes if this one is killed just now
             pass
     except OSError as error:
         reason = error.strerror or str(error)
