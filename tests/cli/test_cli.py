@@ -20,6 +20,7 @@ from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError, VideoError
 from saymask.models.family import Family
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
+from saymask.session import asking
 
 
 @dataclass
@@ -89,7 +90,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     (tmp_path / "weights" / "toy").mkdir(parents=True)
     (tmp_path / "weights" / "toy" / "model.safetensors").write_bytes(b"weights")
     monkeypatch.setattr("saymask.models.choice.drawn_for", lambda video: "toy")
-    install(monkeypatch, "saymask.session", VideoSession=FakeSession)
+    install(monkeypatch, "saymask.session", VideoSession=FakeSession, asking=asking)
     install(monkeypatch, "saymask.models.checkpoints", load_model=load_model, bundled_folder=(tmp_path / "weights").joinpath)
     install(monkeypatch, "saymask.training.loop", train=train, require_resumable=require_resumable)
     install(
