@@ -177,6 +177,7 @@ def test_a_module_that_is_loaded_already_is_left_alone(library: str):
     run(library, "import heavy", block, "assert type(dotted.made()) is heavy.part.Inner")
 
 
+@pytest.mark.slow
 def test_what_transformers_defers_works_when_it_is_needed():
     run(
         "import saymask.storage.strict, sys\n"

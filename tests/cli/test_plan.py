@@ -38,6 +38,7 @@ def test_a_table_and_the_same_as_json(video, machine, tmp_path):
     assert values["parameters"] == 1_477_634 and values["bytes"]["weights"] == 4 * 1_477_634
 
 
+@pytest.mark.slow
 def test_hours_of_the_full_size_on_a_processor_without_a_download(video, machine, tmp_path):
     """Segment Anything's encoder alone is about 6 TFLOP a frame: two hours of 50 GFLOP/s are 60 frames."""
     images = tmp_path / "frames.mp4"

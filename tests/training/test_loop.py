@@ -143,6 +143,7 @@ def test_a_line_of_the_log_may_span_a_stop(config, tmp_path):
     assert_continues_exactly(config.override(["log_every=4"]), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_from_its_last_checkpoint(tmp_path):
     """Like losing power: the process dies between two checkpoints and can do nothing about it."""
     straight = train(DotConfig(steps=40, dropout=0.5), tmp_path / "straight", runtime=CPU)

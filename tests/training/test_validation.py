@@ -58,6 +58,7 @@ def validations(folder):
     return {line["step"]: line["validation"] for line in logged(folder) if "validation" in line}
 
 
+@pytest.mark.slow
 def test_it_happens_when_it_is_due_and_after_the_last_step(run):
     assert list(validations(run)) == [3, 4]
     assert [scores["failed"] for scores in validations(run).values()] == [0, 0]
@@ -91,6 +92,7 @@ def test_the_best_weights_are_kept_in_the_form_that_loads(run):
     assert all(torch.equal(kept[name], last[name]) for name in last) == (best == 4)
 
 
+@pytest.mark.slow
 def test_a_lower_score_does_not_replace_a_better_one(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
     shutil.rmtree(folder / "checkpoints" / "step-000004")

@@ -130,6 +130,7 @@ def streamed(segmenter, video: Video, query: str, **options) -> list[list]:
     return [walk.step(t) for t in range(video.num_frames)]
 
 
+@pytest.mark.slow
 def test_followed_frame_by_frame_it_equals_the_librarys_own_streaming(sam3_folder):
     video = noise(8)
     segmenter = load_model(f"sam3:{sam3_folder}", CPU)
@@ -170,6 +171,7 @@ def test_followed_frame_by_frame_no_later_frame_is_read_and_none_is_kept(sam3_fo
         segmenter.follow(source, "which one wins?", Sam3Options())
 
 
+@pytest.mark.slow
 def test_a_live_session_shows_what_the_walk_sees_from_the_frame_on_which_it_was_asked(sam3_folder):
     video = noise(8)
     frames_THWC = video.frames(range(8))

@@ -63,6 +63,7 @@ def test_the_papers_recipe_has_the_papers_numbers():
     assert (optim.schedule, optim.warmup_steps, optim.final_lr_share) == ("linear", 100, 0)
 
 
+@pytest.mark.slow
 def test_a_model_of_two_precisions_is_validated_as_well(tmp_path):
     asked = "validation={dataset: toyworld, split: val, limit: 2}"
     config = finetune().override(["data.name=toyworld", "steps=1", "batch_size=1", "frozen_dtype=bfloat16", asked])
@@ -72,6 +73,7 @@ def test_a_model_of_two_precisions_is_validated_as_well(tmp_path):
     assert load_model(f"toy+{model.with_name('best')}", CPU).name
 
 
+@pytest.mark.slow
 def test_twenty_steps_of_the_papers_recipe_on_the_papers_mixture(phi3, release, tmp_path):
     config = phi3.override(["steps=20", "log_every=1"])
     model = train(config, tmp_path / "run", runtime=CPU)
