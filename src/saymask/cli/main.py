@@ -119,4 +119,4 @@ def main() -> None:
     try:
         app()
     finally:
-        gc.freeze()  # the process ends: to look through all that it holds for garbage would take a second
+        gc.freeze()  # the process ends: to look through all that it holds for garbage takes long

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """While modules are imported: the collector would look through all they make again and again, a third of a start.
+    """While modules are imported: the collector would look through all that they make, again and again.
 
     Afterwards everything counts as old, so that it is looked through when the collector next looks through everything.
     """

@@ -1,4 +1,4 @@
-"""`import transformers` reads 2,500 files, twice, to learn which names it can offer: put off until somebody asks for such a name.
+"""`import transformers` reads the source of every model, twice, to learn which names it offers: put off until somebody asks for one.
 
 A module that is imported by its own path (`transformers.models.clip.modeling_clip`) needs no list of names.
 """
