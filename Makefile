@@ -24,10 +24,10 @@ tests: $(STAMP) ## the default tests alone
 test-slow: $(STAMP) ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not gpu and not huge and not weights" --timeout 1200
 
-check: $(STAMP) ## ruff and pyright
+check: $(STAMP) ## ruff and pyrefly
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 
 fmt: $(STAMP) ## sort imports, format
 	$(BIN)/ruff check --fix .

@@ -51,7 +51,7 @@ def main() -> None:
     load_model("toy", "cpu", options.dtype)  # so that imports are over
     before = memory("RssAnon")
     with Peak() as peak:
-        model = load_model(options.model, "cpu", options.dtype).model  # pyright: ignore[reportAttributeAccessIssue]
+        model = load_model(options.model, "cpu", options.dtype).model
     packed = sum(module.in_features * module.out_features for module in model.modules() if isinstance(module, Int8Linear))
     weights = packed + sum(tensor.nbytes for tensor in model.state_dict().values())
     row = {"weights_bytes": weights, "peak_bytes": peak.own - before, "ratio": round((peak.own - before) / weights, 2)}

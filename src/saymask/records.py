@@ -30,10 +30,10 @@ class _EqualByValue:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        compared = [each.name for each in fields(self) if each.compare]  # pyright: ignore[reportArgumentType]
+        compared = [each.name for each in fields(self) if each.compare]  # pyrefly: ignore[bad-argument-type]
         return all(_same(getattr(self, name), getattr(other, name)) for name in compared)
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
+    __hash__ = None
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -75,8 +75,10 @@ def png_bomb(side: int) -> bytes:
 
 def packed_png() -> bytes:
     """A sound image of one pixel beside half a gigabyte of text in half a megabyte."""
-    packer = zlib.compressobj(9)
-    text = b"".join(packer.compress(bytes(2**20)) for _ in range(512)) + packer.flush()
+    packer = zlib.compressobj(9, wbits=-15)
+    megabyte = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = struct.pack(">I", (512 * 2**20 % 65521) << 16 | 1)  # Adler's, of zeros
+    text = b"\x78\xda" + 512 * megabyte + packer.flush() + checksum
     pixel = _chunk(b"IDAT", zlib.compress(b"\0\0\0\0"))
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + _chunk(b"zTXt", b"Comment\0\0" + text) + pixel + _chunk(b"IEND", b"")

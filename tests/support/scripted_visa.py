@@ -73,7 +73,7 @@ def find_bright(segmenter: VisaSegmenter) -> None:
     def decode(features_TChw: Tensor, prompts_TNKC: Tensor) -> Tensor:
         return torch.cat([features_TChw.roll(k, dims=2) for k in range(prompts_TNKC.shape[1])], dim=1)
 
-    head.encode, head.decode = encode, decode  # pyright: ignore[reportAttributeAccessIssue]
+    head.encode, head.decode = encode, decode
 
 
 def bright_after(first: int, num_frames: int = 20) -> Video:

@@ -107,10 +107,10 @@ def run_ray(jobs: Sequence[Job], ended: Ended, manifest: Manifest, cluster: Clus
 
 def _run(jobs: Sequence[Job], manifest: Manifest, cluster: Cluster, use_checkpoint: bool) -> None:
     """One pass of Ray over these jobs."""
-    import ray  # pyright: ignore[reportMissingImports]
-    from ray.data import ActorPoolStrategy, DataContext  # pyright: ignore[reportMissingImports]
-    from ray.data.checkpoint import CheckpointConfig  # pyright: ignore[reportMissingImports]
-    from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
+    import ray
+    from ray.data import ActorPoolStrategy, DataContext
+    from ray.data.checkpoint import CheckpointConfig
+    from ray.exceptions import RayError
 
     failures = {job.id: manifest.failure(job) for job in jobs}
     tries = {job_id: failure.tries if failure else 0 for job_id, failure in failures.items()}
@@ -152,8 +152,8 @@ def _cause(error: BaseException) -> SaymaskError:
 def _ray(cluster: Cluster) -> Iterator[None]:
     """A connection to the cluster while the block runs."""
     try:
-        import ray  # pyright: ignore[reportMissingImports]
-        import ray.data  # pyright: ignore[reportMissingImports]
+        import ray
+        import ray.data
     except ImportError:
         raise ConfigError("--backend ray needs Ray; pip install 'saymask[ray]'") from None
     logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -178,7 +178,7 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
-        from pyarrow import ArrowInvalid, parquet  # pyright: ignore[reportMissingImports]
+        from pyarrow import ArrowInvalid, parquet
     except ImportError:
         raise ConfigError(f"{path}: Parquet needs the extra 'ray' (pip install 'saymask[ray]'); or give a .csv or .jsonl") from None
     try:

@@ -69,7 +69,8 @@ class Record:
         """
         try:
             values = json.loads(content)
-            return cls(**{**values, "source": SourceFacts(**values["source"])})
+            values["source"] = SourceFacts(**values["source"])
+            return cls(**values)
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{where}: not the record of a result ({error!r}); remove its folder and run the batch again") from None
 

@@ -97,7 +97,7 @@ def add_adapter(family: Family, model: nn.Module, parts: Sequence[str], lora: Lo
             import peft
         except ImportError as error:
             raise ConfigError(f"training LoRA needs peft, which cannot be imported ({error}); pip install 'saymask[train]'") from None
-        numbers = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.targets))  # pyright: ignore[reportArgumentType]
+        numbers = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.targets))  # pyrefly: ignore[bad-argument-type]
         peft.inject_adapter_in_model(numbers, model.get_submodule(_blocks(family)))
     for part in parts:
         if part != LORA:

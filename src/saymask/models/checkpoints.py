@@ -226,7 +226,7 @@ def _family_of(model_type: Any, source: str) -> Family:
     model_type = model_type if isinstance(model_type, str) else str(model_type)
     by_type = {family.model_type: family for family in families().values() if family.model_type}
     if model_type not in by_type:
-        raise CheckpointError(f"{source}: model_type {model_type!r} is not a saymask model; {suggest(str(model_type), by_type)}")
+        raise CheckpointError(f"{source}: model_type {model_type!r} is not a saymask model; {suggest(model_type, by_type)}")
     return by_type[model_type]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from tempfile import mkdtemp
 from typing import Any, TypeVar, cast
 
@@ -84,11 +84,11 @@ def _device_map(model: nn.Module, blocks: str, runtime: Runtime) -> dict[str, An
     wanted, decoder = runtime.device_map, model.get_submodule(blocks)
     main = _main_device(runtime)
     whole: dict[str, Any] = {name: main for name, _ in decoder.named_children() if name != "layers"}
-    layers = [f"layers.{i}" for i in range(len(decoder.get_submodule("layers")))]  # pyright: ignore[reportArgumentType]
+    layers = [f"layers.{i}" for i in range(len(decoder.get_submodule("layers")))]  # pyrefly: ignore[bad-argument-type]
     if isinstance(wanted, str):
         if wanted != "auto":
             raise ConfigError(f"device_map {wanted!r} is not known; give 'auto' or a mapping from parts such as 'layers.3' to devices")
-        free = get_max_memory()
+        free: dict[Any, Any] = get_max_memory()
         others = sum(tensor.nbytes for name, tensor in model.state_dict().items() if not name.startswith(f"{blocks}.layers"))
         free[main] = max(0, free.get(main, 0) - others)
         # The layers are the same size and run one after the other: what matters is only how many fit where.
@@ -104,6 +104,6 @@ def _main_device(runtime: Runtime) -> Any:
     return runtime.torch_device.index or 0 if runtime.device.startswith("cuda") else runtime.device
 
 
-def _planned(plan: dict[str, Any], layer: str) -> Any:
+def _planned(plan: Mapping[Any, Any], layer: str) -> Any:
     """Device of a layer in a plan that may name the layer, all layers or the whole."""
     return next(plan[name] for name in (layer, "layers", "") if name in plan)

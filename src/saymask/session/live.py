@@ -243,11 +243,11 @@ class LiveSession:
     def _decode(self, query: LiveQuery, objects: Sequence[LiveObject]) -> None:
         """The model's own masks of these objects."""
         if self._image_features is None or self._image_features[0] != self.past.frame_idx:
-            features_1Chw = self.segmenter.encode_image(self.past.frames([self.past.frame_idx]))  # pyright: ignore[reportAttributeAccessIssue]
+            features_1Chw = self.segmenter.encode_image(self.past.frames([self.past.frame_idx]))  # pyrefly: ignore[missing-attribute]
             self._image_features = self.past.frame_idx, features_1Chw
         answer = Answer("", tuple(obj.answer for obj in objects if obj.answer is not None))
         place = query.place_after_answer(self.past.frame_idx)
-        logits = self.segmenter.decode(self._image_features[1], [place], query.seen, [answer])  # pyright: ignore[reportAttributeAccessIssue]
+        logits = self.segmenter.decode(self._image_features[1], [place], query.seen, [answer])  # pyrefly: ignore[missing-attribute]
         for obj, (rle, score) in zip(objects, threshold(logits)[0], strict=True):
             obj.show(rle, score)
 

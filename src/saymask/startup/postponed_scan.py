@@ -5,7 +5,7 @@ A module that is imported by its own path (`transformers.models.clip.modeling_cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,7 +71,7 @@ def _scanned_when_asked(lazy_module: Any) -> type[ModuleType]:
                 self._learn()
             return self.__dict__[name] if name in self.__dict__ else super().__getattr__(name)
 
-        def __dir__(self) -> list[str]:
+        def __dir__(self) -> Iterable[str]:
             self._learn()
             return super().__dir__()
 

@@ -132,7 +132,8 @@ class _Unfilled(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in _ALLOCATING and kwargs.get("device") is None:
-            shape = torch.empty(*args, **{**kwargs, "device": "meta"})
+            on_meta: dict[str, Any] = {**kwargs, "device": "meta"}
+            shape = torch.empty(*args, **on_meta)
             self._left -= shape.numel()
             return torch.empty(shape.shape, dtype=shape.dtype, requires_grad=shape.requires_grad) if self._left >= 0 else shape
         if func is torch.arange and max(abs(float(number)) for number in args[:2]) > _MAX_POSITIONS:

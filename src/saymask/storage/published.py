@@ -79,7 +79,7 @@ def load_tokenizer(folder: Path, num_rows: int) -> Any:
         CheckpointError: a file is absent or damaged, or a text gets an id that has no row.
     """
     with reading_settings(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         spare = set(tokenizer.added_tokens_decoder) - set(tokenizer.all_special_ids)  # published folders hold some that nobody uses
         ids = {token: number for token, number in tokenizer.get_vocab().items() if number not in spare}
         tokenizer(["a", "a b"], padding=True)  # what is contradictory shows when texts are read

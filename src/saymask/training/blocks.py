@@ -29,4 +29,4 @@ def checkpoint_blocks(module: nn.Module) -> None:
     for block in cast(list[GradientCheckpointingLayer], blocks):
         block.gradient_checkpointing = True
         # The reentrant way would drop the gradients of a block none of whose inputs needs one.
-        block._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)  # pyright: ignore[reportArgumentType]
+        block._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)  # pyrefly: ignore[bad-argument-type]

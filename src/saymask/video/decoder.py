@@ -419,7 +419,7 @@ def as_rgb(frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
 def side_matrix(frame: VideoFrame) -> bytes | None:
     """The frame's display matrix. Beside side data that PyAV has no name for it cannot be read; the angle then still can."""
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         return None if matrix is None else bytes(matrix)
     except ValueError:
         turn = round(-frame.rotation / 90) % 4

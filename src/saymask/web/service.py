@@ -257,7 +257,7 @@ class Service:
         for done, result in enumerate(frames, start=1):
             feed.add(_event("frame", {"done": done, "total": total, **frame_to_json(result)}))
             if feed.cancelled.is_set() or self._stopping.is_set():
-                frames.close()  # pyright: ignore[reportAttributeAccessIssue] (a generator)
+                frames.close()  # pyrefly: ignore[missing-attribute] (a generator)
                 return store.CANCELLED
         return store.DONE
 

@@ -40,6 +40,6 @@ def trace_files(number: int, query: str, notes: Mapping[str, Any], exchanges: Se
     ]
     record = json.dumps({"query": query, "notes": notes, "exchanges": steps}, indent=1, ensure_ascii=False)
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")  # pyrefly: ignore[bad-argument-type]
     page = environment.from_string(PAGE).render(query=query, notes=json.dumps(notes, indent=1, ensure_ascii=False), exchanges=exchanges)
     return {f"trace-{number}.json": record.encode("utf-8"), f"trace-{number}.html": page.encode("utf-8")}

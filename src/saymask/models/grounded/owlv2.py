@@ -36,7 +36,8 @@ class Owlv2:
     def detect(self, frame_HWC: np.ndarray, phrases: Sequence[str], threshold: float) -> Detections:
         text = self.tokenizer(list(phrases), padding="max_length", truncation=True, return_tensors="pt").to(self.model.device)
         outputs = self.model(input_ids=text["input_ids"], attention_mask=text["attention_mask"], pixel_values=self.pixel_values(frame_HWC))
-        (found,) = Owlv2ImageProcessorPil().post_process_object_detection(outputs, threshold=threshold, target_sizes=[frame_HWC.shape[:2]])
+        sizes = [frame_HWC.shape[:2]]
+        found: Any = Owlv2ImageProcessorPil().post_process_object_detection(outputs, threshold=threshold, target_sizes=sizes)[0]
         return Detections(found["boxes"].float().cpu(), found["scores"].float().cpu(), found["labels"].cpu())
 
     def pixel_values(self, frame_HWC: np.ndarray) -> Tensor:

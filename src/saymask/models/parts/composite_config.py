@@ -28,7 +28,7 @@ class CompositeConfig(PreTrainedConfig):
         domain_tag: container comment of the videos the model was trained on; other sources get a notice. Empty = any video.
     """
 
-    sub_configs = {"text_config": AutoConfig, "vision_config": CLIPVisionConfig, "mask_config": SamConfig}  # noqa: RUF012 # pyright: ignore[reportAssignmentType]
+    sub_configs = {"text_config": AutoConfig, "vision_config": CLIPVisionConfig, "mask_config": SamConfig}  # noqa: RUF012
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class CompositeConfig(PreTrainedConfig):
         text_config = text_config if text_config is not None else {"model_type": "phi3"}
         self.text_config = AutoConfig.for_model(**text_config) if isinstance(text_config, dict) else text_config
         self.vision_config = CLIPVisionConfig(**vision_config) if isinstance(vision_config, dict) else vision_config or CLIPVisionConfig()
-        num_states = cast(int, self.vision_config.num_hidden_layers) + 1
+        num_states = self.vision_config.num_hidden_layers + 1
         if not -num_states <= vision_select_layer < num_states:
             raise ValueError(f"{vision_select_layer = } is none of the tower's {num_states} hidden states")
         self.mask_config = SamConfig(**mask_config) if isinstance(mask_config, dict) else mask_config or SamConfig()

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from google.protobuf.message import DecodeError
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
 from sentencepiece import SentencePieceProcessor
-from sentencepiece.sentencepiece_model_pb2 import ModelProto  # pyright: ignore[reportAttributeAccessIssue] (made on import)
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # pyrefly: ignore[missing-module-attribute] (made on import)
 
 from saymask.config import Config
 from saymask.errors import CheckpointError, ConfigError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -52,6 +52,6 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     if has_model:
         return SentencePieceTokenizer.from_folder(folder)
     with reading_settings(folder / JSON_FILE):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         tokenizer("a")  # what is contradictory shows when a text is read
     return tokenizer

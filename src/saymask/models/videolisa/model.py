@@ -82,8 +82,8 @@ class VideoLisaConfig(CompositeConfig):
     @classmethod
     def debug(cls, **changes: Any) -> VideoLisaConfig:
         """The smallest numbers that exercise every part; a forward pass takes milliseconds on a CPU."""
-        numbers = {"num_sparse": 4, "num_dense": 2, "vision_select_layer": -1, "seg_token_id": 5, "system_prompt": ""}
-        return cls(*debug_parts(), **{**numbers, **changes})
+        numbers: dict[str, Any] = {"num_sparse": 4, "num_dense": 2, "vision_select_layer": -1, "seg_token_id": 5, "system_prompt": ""}
+        return cls(*debug_parts(), **(numbers | changes))
 
 
 @dataclass

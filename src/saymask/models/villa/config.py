@@ -97,7 +97,7 @@ class VillaConfig(CompositeConfig):
     @classmethod
     def debug(cls, **changes: Any) -> VillaConfig:
         """The smallest numbers that exercise every part; a forward pass takes milliseconds on a CPU."""
-        numbers = {"num_segments": 2, "frames_per_segment": 2, "num_context": 2, "token_pool": 1, "vision_select_layer": -1}
+        numbers: dict[str, Any] = {"num_segments": 2, "frames_per_segment": 2, "num_context": 2, "token_pool": 1, "vision_select_layer": -1}
         numbers |= {"context_width": 16, "context_heads": 2, "sync_width": 16, "sync_heads": 2, "temporal_layer": True}
         numbers |= {"seg_token_id": 5, "noobj_token_id": 6, "frame_token_id": 7, "system_prompt": ""}
-        return cls(*debug_parts(), **{**numbers, **changes})
+        return cls(*debug_parts(), **(numbers | changes))

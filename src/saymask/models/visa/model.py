@@ -78,7 +78,7 @@ class VisaConfig(CompositeConfig):
         self.end_of_turn = end_of_turn
         text_config = {"model_type": "llama"} if text_config is None else text_config
         parts = {"seg_token_id": seg_token_id, "system_prompt": system_prompt, **parts}
-        super().__init__(text_config, vision_config, mask_config, **parts)  # pyright: ignore[reportArgumentType]
+        super().__init__(text_config, vision_config, mask_config, **parts)  # pyrefly: ignore[bad-argument-type]
 
     @property
     def words(self) -> Wording:
@@ -98,8 +98,9 @@ class VisaConfig(CompositeConfig):
     @classmethod
     def debug(cls, **changes: Any) -> VisaConfig:
         """The smallest numbers that exercise every part; a forward pass takes milliseconds on a CPU."""
-        numbers = {"num_context": 3, "merge_rates": [3, 2], "merge_neighbours": [3, 3], "vision_select_layer": -1, "seg_token_id": 5}
-        return cls(*debug_parts(), **{**numbers, "system_prompt": "", "wording": "brief", "end_of_turn": "<|end|>", **changes})
+        numbers: dict[str, Any] = {"num_context": 3, "merge_rates": [3, 2], "merge_neighbours": [3, 3], "vision_select_layer": -1}
+        numbers |= {"seg_token_id": 5, "system_prompt": "", "wording": "brief", "end_of_turn": "<|end|>"}
+        return cls(*debug_parts(), **(numbers | changes))
 
 
 class MergedTokens(VisionTower):

@@ -7,6 +7,7 @@ each step is the library's and sees what it would see in a session that keeps ev
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -132,8 +133,8 @@ class StreamedSession(Sam2VideoInferenceSession):
         """Forget an object; the places of those after it move up, as the model counts places from 0 without gaps."""
         place = self._obj_id_to_idx[obj_id]
         self.obj_ids = [other for other in self.obj_ids if other != obj_id]
-        self._obj_id_to_idx = {other: number for number, other in enumerate(self.obj_ids)}
-        self._obj_idx_to_id = dict(enumerate(self.obj_ids))
+        self._obj_id_to_idx = OrderedDict((other, number) for number, other in enumerate(self.obj_ids))
+        self._obj_idx_to_id = OrderedDict(enumerate(self.obj_ids))
         for of_objects in (self.point_inputs_per_obj, self.mask_inputs_per_obj, self.output_dict_per_obj, self.frames_tracked_per_obj):
             moved = {number - (number > place): value for number, value in of_objects.items() if number != place}
             of_objects.clear()

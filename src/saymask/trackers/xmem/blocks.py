@@ -122,7 +122,7 @@ class SpatialGate(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.spatial = nn.Sequential(OrderedDict(conv=nn.Conv2d(2, 1, 7, padding=3)))
+        self.spatial = nn.Sequential(OrderedDict[str, nn.Module](conv=nn.Conv2d(2, 1, 7, padding=3)))
 
     def forward(self, x_GChw: Tensor) -> Tensor:
         summary_G2hw = torch.cat([x_GChw.amax(1, keepdim=True), x_GChw.mean(1, keepdim=True)], dim=1)

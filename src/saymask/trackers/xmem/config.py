@@ -84,8 +84,8 @@ class XMemConfig(PreTrainedConfig):
     @classmethod
     def debug(cls, **changes: Any) -> XMemConfig:
         """The smallest numbers that exercise every part; a step takes milliseconds on a CPU."""
-        network = {"key_dim": 8, "value_dim": 16, "hidden_dim": 8, "decoder_width": 8}
-        encoders = {"key_encoder_width": 4, "key_encoder_depths": (1, 1, 1), "value_encoder_width": 4, "value_encoder_depths": (1, 1, 1)}
-        memory = {"short_side": None, "mem_every": 2, "top_k": 8, "max_mid_term_frames": 4, "min_mid_term_frames": 2}
-        long_term = {"num_prototypes": 8, "max_long_term_elements": 32}
-        return cls(**{**network, **encoders, **memory, **long_term, **changes})
+        numbers: dict[str, Any] = {"key_dim": 8, "value_dim": 16, "hidden_dim": 8, "decoder_width": 8}
+        numbers |= {"key_encoder_width": 4, "key_encoder_depths": (1, 1, 1), "value_encoder_width": 4, "value_encoder_depths": (1, 1, 1)}
+        numbers |= {"short_side": None, "mem_every": 2, "top_k": 8, "max_mid_term_frames": 4, "min_mid_term_frames": 2}
+        numbers |= {"num_prototypes": 8, "max_long_term_elements": 32}
+        return cls(**(numbers | changes))

@@ -50,7 +50,7 @@ def load_xmem(path: Path | str, runtime: Runtime) -> XMemNetwork:
     else:
         raise CheckpointError(f"{path}: no such file or folder; give a folder with config.json and model.safetensors, or XMem.pth")
     _fill(network, tensors, path)
-    return network.to(runtime.torch_device, computing_dtype(runtime, files)).eval()  # pyright: ignore[reportArgumentType]
+    return network.to(runtime.torch_device, computing_dtype(runtime, files)).eval()  # pyrefly: ignore[bad-argument-type]
 
 
 def save_xmem(network: XMemNetwork, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:

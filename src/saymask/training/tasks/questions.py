@@ -56,7 +56,7 @@ def build(config: QuestionsConfig) -> Task:
     base = _base(config.init_from) if config.init_from is not None else None
     tokenizer = base.processor.tokenizer if base else _fresh_tokenizer(config, family)
     tokenizer, token_ids = with_tokens(tokenizer, family.load("processor").tokens)
-    values = {**config.model, **token_ids}
+    values: dict[str, Any] = {**config.model, **token_ids}
     values["text_config"] = {
         **values["text_config"],
         "vocab_size": len(tokenizer),
