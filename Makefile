@@ -17,12 +17,13 @@ demo: $(STAMP) ## render a small video, ask three questions, write the masks
 test: $(STAMP) ## lint, types and the default tests, side by side (about 4 minutes on two cores)
 	@$(MAKE) --no-print-directory --jobs 2 check tests
 
-# Two processes of one thread each: tests are many and small, and threads of two processes would wait for one another.
+# Two processes of one thread each: tests are many and small, and threads of two processes would wait for one another. Both, and the commands
+# that tests start, compile modules once, whatever the environment says.
 tests: $(STAMP) ## the default tests alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP) ## the tests that take minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not gpu and not huge and not weights" --timeout 1200
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not gpu and not huge and not weights" --timeout 1200
 
 check: $(STAMP) ## ruff and pyrefly
 	$(BIN)/ruff check .

@@ -82,24 +82,44 @@ def clip(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture
-def folder(clip, tmp_path, monkeypatch) -> Path:
-    """A working folder with what the pages take for granted: videos, own data with masks and without, datasets, folders of weights."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def prepared(clip, tmp_path_factory) -> tuple[Path, dict[str, Path]]:
+    """A folder with what the pages take for granted, and the roots of the datasets in it by the variables that name them.
+
+    It holds videos, own data with masks and without, datasets, folders of weights.
+    """
+    path, roots = tmp_path_factory.mktemp("prepared"), {}
     for copy in ("clip.mp4", "clips/first.mp4", "clips/second.mp4", "data/videos/aquarium.mp4", "data/videos/street.mp4"):
-        (tmp_path / copy).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(clip, tmp_path / copy)
+        (path / copy).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, path / copy)
     rows = ["video,objects,sentence,split", "aquarium,the-yellow-fish,the yellow fish,train", "street,the-yellow-fish,the fish,val"]
-    (tmp_path / "data" / "sentences.csv").write_text("\n".join(rows))
-    TREES["folder"].build(tmp_path / "own")
+    (path / "data" / "sentences.csv").write_text("\n".join(rows))
+    TREES["folder"].build(path / "own")
     for name, tree in TREES.items():
-        (tmp_path / "releases" / name).mkdir(parents=True)
+        (path / "releases" / name).mkdir(parents=True)
         variable = f"SAYMASK_{name.upper().replace('-', '_').replace('+', '_PLUS')}"
-        monkeypatch.setenv(variable, str(tree.build(tmp_path / "releases" / name)))
+        roots[variable] = tree.build(path / "releases" / name).relative_to(path)
     for weights in ("runs/toy/best", "weights/ours"):
-        shutil.copytree(bundled_folder("toy"), tmp_path / weights)
+        shutil.copytree(bundled_folder("toy"), path / weights)
     for named in ("out", "CLIP", "SAM"):
-        (tmp_path / named).mkdir()
+        (path / named).mkdir()
+    return path, roots
+
+
+@pytest.fixture
+def only_read(prepared, monkeypatch) -> None:
+    """The test works in a folder of all that read it."""
+    monkeypatch.chdir(prepared[0])
+
+
+@pytest.fixture
+def folder(prepared, tmp_path, monkeypatch) -> Path:
+    """A working folder of the test's own."""
+    path, roots = prepared
+    shutil.copytree(path, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for variable, root in roots.items():
+        monkeypatch.setenv(variable, str(tmp_path / root))
     return tmp_path
 
 
@@ -146,7 +166,7 @@ def test_what_a_page_says_works(page, folder):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_in_sentences_exist(page, folder):
+def test_commands_in_sentences_exist(page, only_read):
     for command in commands_in_sentences(PAGES[page]):
         check_command(with_stand_ins(command), complete=False)
 
@@ -180,7 +200,7 @@ def test_nothing_is_excused_that_no_page_says():
         ("curl -X PATCH --data-binary @clip.mp4 http://127.0.0.1:8000/v1/uploads/ID", "upload-offset"),
     ],
 )
-def test_a_mistyped_command_is_seen(command, fact, folder):
+def test_a_mistyped_command_is_seen(command, fact, only_read):
     with pytest.raises(Exception, match=re.escape(fact)):
         check_command(command)
 

@@ -11,7 +11,7 @@ import runpy
 import shlex
 import sys
 import tempfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -59,13 +59,9 @@ def check_command(line: str, complete: bool = True) -> None:
 
 
 def _check_saymask(words: list[str], complete: bool) -> None:
-    """Parse it with the real command line, every command replaced by one that gives its parameters back; then look up the names."""
-    root = get_command(app)
-    for name, command in root.commands.items():
-        for leaf_name, leaf in getattr(command, "commands", {name: command}).items():
-            leaf.callback = partial(_parameters, leaf_name)
+    """Parse it with the real command line, then look up the names."""
     try:
-        parsed = root.main(words, prog_name="saymask", standalone_mode=False)
+        parsed = _parsing_only().main(words, prog_name="saymask", standalone_mode=False)
     except Exception as error:
         if not complete and type(error).__name__ in ("MissingParameter", "NoArgsIsHelpError"):
             return
@@ -85,17 +81,22 @@ def _check_saymask(words: list[str], complete: bool) -> None:
         protocol_named(parsed["protocol"])
 
 
+@cache
+def _parsing_only() -> Any:
+    """The real command line, every command replaced by one that gives its parameters back."""
+    root = get_command(app)
+    for name, command in root.commands.items():
+        for leaf_name, leaf in getattr(command, "commands", {name: command}).items():
+            leaf.callback = partial(_parameters, leaf_name)
+    return root
+
+
 def _parameters(command: str, **parameters: Any) -> dict[str, Any]:
     return {"command": command, **parameters}
 
 
 def _check_curl(words: list[str]) -> None:
     """What is asked of the server is in its schema: the request, its parameters, the headers that it needs, the fields of its body."""
-    from served import toy_engine
-
-    from saymask.web.app import create_app
-    from saymask.web.settings import Settings
-
     parser = argparse.ArgumentParser(prog="curl")
     parser.add_argument("address")
     for flags in (["-i"], ["-I"], ["-N"], ["-O"], ["-J"]):
@@ -110,8 +111,7 @@ def _check_curl(words: list[str]) -> None:
         raise AssertionError(f"curl {shlex.join(words)}: exit code {error.code}") from error
     parts = urlsplit(typed.address)
     method = (typed.X or ("head" if typed.I else "post" if typed.json or typed.data_binary else "get")).lower()
-    with tempfile.TemporaryDirectory() as data:
-        schema = create_app(Settings(Path(data)), toy_engine()).openapi()
+    schema = _schema()
     found = [path for path in schema["paths"] if re.fullmatch(re.sub(r"{\w+}", r"[^/]+", path), parts.path)]
     assert found and method in schema["paths"][min(found, key=len)], f"{method} {parts.path}"
     operation = schema["paths"][min(found, key=len)][method]
@@ -123,6 +123,17 @@ def _check_curl(words: list[str]) -> None:
     if typed.json:
         body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         jsonschema.validate(typed.json, {**schema["components"]["schemas"][body], "components": schema["components"]})
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    from served import toy_engine
+
+    from saymask.web.app import create_app
+    from saymask.web.settings import Settings
+
+    with tempfile.TemporaryDirectory() as data:
+        return create_app(Settings(Path(data)), toy_engine()).openapi()
 
 
 class _Parsed(Exception):
