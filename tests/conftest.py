@@ -1,5 +1,6 @@
 """Rules for every test: no network, no download, no terminal width of the machine that runs it."""
 
+import gc
 import os
 import socket
 from pathlib import Path
@@ -11,6 +12,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["COLUMNS"] = "140"
 
 
+def pytest_unconfigure() -> None:
+    """Python looks through all that a process holds when it ends, which takes seconds after thousands of tests."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that opens a connection fails and says so; those marked `weights` may, and to this machine those that use `loopback`."""
@@ -20,11 +26,9 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     connect = socket.socket.connect
 
     def local_only(self: socket.socket, address: object) -> None:
-        # Worker processes talk to each other through AF_UNIX.
         to_itself = self.family == socket.AF_INET and isinstance(address, tuple) and address[0] == "127.0.0.1"
-        if self.family != socket.AF_UNIX and not (
-            to_itself and "loopback" in request.fixturenames
-        ):  # worker processes talk to each other through these
+        # Worker processes talk to each other through AF_UNIX.
+        if self.family != socket.AF_UNIX and not (to_itself and "loopback" in request.fixturenames):
             pytest.fail(f"the test opened a connection to {address}")
         connect(self, address)
 
