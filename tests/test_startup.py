@@ -72,6 +72,7 @@ def test_the_names_of_transformers_are_all_there_after_a_short_start():
     assert len(plain.stdout.split()) > 4000
 
 
+@pytest.mark.slow
 def test_a_name_of_transformers_is_found_after_a_short_start():
     run(
         "import saymask.storage.strict, transformers",
@@ -82,6 +83,7 @@ def test_a_name_of_transformers_is_found_after_a_short_start():
     )
 
 
+@pytest.mark.slow
 def test_imports_leave_the_collector_as_they_found_it():
     run(
         "import gc, saymask",
