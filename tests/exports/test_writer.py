@@ -14,6 +14,7 @@ from PIL import Image
 from saymask.errors import VideoError
 from saymask.exports.contact_sheet import write_sheet
 from saymask.exports.drawing import QUERY_COLOURS, Legend, draw_mask, fit, font, legible
+from saymask.exports.encoder import write_video
 from saymask.exports.overlay import write_overlay
 from saymask.exports.writer import query_slugs, write_davis, write_png
 from saymask.records import Masklet, Prediction, QueryResult, Rle, Video
@@ -90,6 +91,14 @@ def test_overlay_file_plays_in_browsers(tmp_path: Path) -> None:
         assert (codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range) == (1, 1, 1, 1)
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")  # starts to play before it is loaded
+
+
+def test_a_colour_ends_where_its_pixels_end(tmp_path: Path) -> None:
+    frame_HWC = np.zeros((64, 128, 3), np.uint8)
+    frame_HWC[:32], frame_HWC[32:] = (255, 0, 0), (0, 0, 255)
+    write_video(tmp_path / "edge.mp4", [frame_HWC] * 2, np.arange(2) / 10, 0.2)
+    decoded_HWC = open_source(tmp_path / "edge.mp4").frames([0])[0].astype(int)
+    assert np.abs(decoded_HWC - frame_HWC).max() <= 3  # H.264 shares a colour among four pixels
 
 
 def test_odd_sizes_get_their_last_row_and_column_twice(tmp_path: Path) -> None:
