@@ -93,28 +93,30 @@ def draw_mask(frame_HWC: np.ndarray, rle: Rle, colour: tuple[int, int, int], con
 def _draw_rows(rows_HWC: np.ndarray, x0: int, padded_HW: np.ndarray, colour: tuple[int, int, int], contour: int, opacity: float) -> None:
     """Draw the part of a mask that lies in some rows, from column `x0` on; the mask comes with `contour` pixels of what is around."""
     mask_HW = padded_HW[contour:-contour, contour:-contour]
-    columns = slice(x0, x0 + mask_HW.shape[1])
-    inside_HW = np.zeros(rows_HWC.shape[:2], dtype=bool)
-    inside_HW[:, columns] = mask_HW
     levels = rows_HWC.reshape(-1, copy=False)
-    places = np.flatnonzero(inside_HW) * 3
-    for goal in colour:
+    inside, edge = (_reds(drawn_HW, x0, rows_HWC) for drawn_HW in (mask_HW, mask_HW & ~_eroded(padded_HW, contour)))
+    for channel, goal in enumerate(colour):
         tint = (np.arange(256) * (1 - opacity) + goal * opacity).round().astype(np.uint8).tobytes()
+        places = inside + channel
         levels[places] = np.frombuffer(levels[places].tobytes().translate(tint), dtype=np.uint8)
-        places += 1
-    rows_HWC[:, columns][mask_HW & ~_eroded(padded_HW, contour)] = colour
+        levels[edge + channel] = goal
+
+
+def _reds(drawn_HW: np.ndarray, x0: int, rows_HWC: np.ndarray) -> np.ndarray:
+    """Where the first levels of the drawn pixels lie among all levels of the rows."""
+    whole_HW = np.zeros(rows_HWC.shape[:2], dtype=bool)
+    whole_HW[:, x0 : x0 + drawn_HW.shape[1]] = drawn_HW
+    return np.flatnonzero(whole_HW) * 3
 
 
 def _eroded(padded_HW: np.ndarray, steps: int) -> np.ndarray:
     """Remove `steps` layers of pixels that touch the outside over an edge, and as many rows and columns on each side."""
     for _ in range(steps):
-        inner_HW = padded_HW.copy()
-        inner_HW[1:] &= padded_HW[:-1]
-        inner_HW[:-1] &= padded_HW[1:]
-        inner_HW[:, 1:] &= padded_HW[:, :-1]
-        inner_HW[:, :-1] &= padded_HW[:, 1:]
+        inner_HW = padded_HW[1:-1, 1:-1] & padded_HW[:-2, 1:-1]
+        for beside_HW in (padded_HW[2:, 1:-1], padded_HW[1:-1, :-2], padded_HW[1:-1, 2:]):
+            inner_HW &= beside_HW
         padded_HW = inner_HW
-    return padded_HW[steps:-steps, steps:-steps]
+    return padded_HW
 
 
 class Legend:

@@ -7,6 +7,7 @@ so: untagged files are shown with shifted colours by browsers. H.264 needs even 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ _BT709 = 1
 _LARGE_PIXELS = 4096 * 4096
 _FEW_FRAMES_HELD = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
 """Above that size: x264 otherwise holds a dozen frames to look ahead and one for each thread."""
+_FRAMES_UNDER_WAY = 2
+"""One is encoded, one converted."""
 _LIMITED_RANGE = 1
 
 
@@ -83,8 +86,8 @@ def new_video(
 ) -> Iterator[AddFrame]:
     """Give a function that takes the frames of a video one by one; `path` appears when the block ends without an exception.
 
-    A frame is encoded in another thread while the next one is made, so an error may be raised a frame late. Large frames are encoded at
-    once, to hold one at a time.
+    A frame is encoded in one thread while another one converts the next and the caller makes the one after that, so an error may be raised
+    two frames late. Large frames are encoded at once, to hold one at a time.
 
     Args:
         timestamps_T: seconds, strictly increasing, one for each frame that will come.
@@ -153,26 +156,27 @@ Encode = Callable[[int, int, np.ndarray], None]
 
 @contextmanager
 def _new_file(path: Path, rate: Fraction, tags: Mapping[str, str], pixel_aspect: Fraction, encoding: Encoding) -> Iterator[Encode]:
-    """A file that frames are encoded to, in another thread unless they are large."""
+    """A file that frames are encoded to, in other threads unless they are large."""
     # Without random identifiers and dates, so that the same frames give the same bytes.
     options = {"movflags": "+faststart", "fflags": "+bitexact"} if encoding.container != "webm" else {"fflags": "+bitexact"}
     with new_file(path) as draft:
         try:
             with (
                 av.open(str(draft), "w", format=encoding.container, options=options) as container,
-                ThreadPoolExecutor(1, thread_name_prefix="saymask-encode") as worker,
+                ThreadPoolExecutor(1, thread_name_prefix="saymask-encode") as encoder,
+                ThreadPoolExecutor(1, thread_name_prefix="saymask-convert") as converter,
             ):
                 container.metadata.update(tags)
                 stream = _Stream(container, rate, pixel_aspect, encoding)
-                under_way: list[Future[None]] = []
+                under_way: deque[Future[None]] = deque()
 
                 def encode(pts: int, span: int, frame_HWC: np.ndarray) -> None:
-                    while under_way:
-                        under_way.pop().result()
                     if _is_large(frame_HWC):
-                        stream.encode(pts, span, frame_HWC)
-                    else:
-                        under_way.append(worker.submit(stream.encode, pts, span, frame_HWC))
+                        return stream.encode(pts, span, stream.convert(frame_HWC))
+                    while len(under_way) >= _FRAMES_UNDER_WAY:
+                        under_way.popleft().result()
+                    converted = converter.submit(stream.convert, frame_HWC)
+                    under_way.append(encoder.submit(lambda: stream.encode(pts, span, converted.result())))
 
                 yield encode
                 for last in under_way:
@@ -192,6 +196,7 @@ class _Stream:
     def __init__(self, container: OutputContainer, rate: Fraction, pixel_aspect: Fraction, encoding: Encoding):
         self._container, self._pixel_aspect, self._encoding = container, pixel_aspect, encoding
         self._shown_for: dict[int | None, int] = {}
+        self._has_size = False
         self._reformatter = VideoReformatter()  # prepares a conversion once; a frame's own would for each frame
         stream = container.add_stream(encoding.codec, rate=rate.limit_denominator(1001), options=dict(encoding.options))
         assert isinstance(stream, av.VideoStream)
@@ -204,11 +209,12 @@ class _Stream:
         codec.colorspace = codec.color_primaries = codec.color_trc = _BT709
         codec.color_range = _LIMITED_RANGE
 
-    def encode(self, pts: int, span: int, frame_HWC: np.ndarray) -> None:
+    def convert(self, frame_HWC: np.ndarray) -> av.VideoFrame:
+        """The frame in the size and colours that are encoded."""
         encoding, codec = self._encoding, self._stream.codec_context
-        self._shown_for[pts] = span
         fitting_HWC = np.ascontiguousarray(_even(frame_HWC) if encoding.even else frame_HWC)
-        if not codec.is_open:
+        if not self._has_size:
+            self._has_size = True
             self._stream.height, self._stream.width = fitting_HWC.shape[:2]
             codec.sample_aspect_ratio = self._pixel_aspect
             if encoding.even and _is_large(fitting_HWC):
@@ -216,7 +222,7 @@ class _Stream:
         # A copy has the alignment that FFmpeg converts exactly; of a large frame there is no room for one.
         wrap = av.VideoFrame.from_numpy_buffer if _is_large(fitting_HWC) else av.VideoFrame.from_ndarray
         picture = wrap(fitting_HWC, format=encoding.source_pixels)
-        picture = self._reformatter.reformat(
+        return self._reformatter.reformat(
             picture,
             format=encoding.pixels,
             dst_colorspace=Colorspace.ITU709,
@@ -226,8 +232,11 @@ class _Stream:
             interpolation="AREA",  # the mean of the pixels that share a colour; the default takes others in, and longer
             threads=1,  # by several, FFmpeg now and then gives other values at the edges of their parts
         )
-        picture.pts, picture.time_base = pts, codec.time_base
-        del fitting_HWC  # a large one must be gone before the encoder takes more
+
+    def encode(self, pts: int, span: int, picture: av.VideoFrame) -> None:
+        """Encode what `convert` made, from its time on, for as long as it is shown."""
+        self._shown_for[pts] = span
+        picture.pts, picture.time_base = pts, self._stream.codec_context.time_base
         self._mux(self._stream.encode(picture))
 
     def finish(self) -> None:

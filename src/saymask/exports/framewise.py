@@ -10,6 +10,7 @@ frames at once, or writes a few numbers per mask, takes a whole `Prediction` ins
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -48,10 +49,20 @@ def write_frames(writer: FrameWriter, prediction: Prediction, directory: Path) -
 
 
 def each_frame(video: Video) -> Iterator[np.ndarray]:
-    """Every frame in order, read a few at a time; each may be drawn on."""
-    step = max(1, min(32, _CHUNK_BYTES // (video.height * video.width * 3)))
-    for start in range(0, video.num_frames, step):
-        yield from video.frames(range(start, min(start + step, video.num_frames)))
+    """Every frame in order, read a few at a time; each may be drawn on. The next few are read meanwhile, unless a frame is large."""
+    step = min(32, _CHUNK_BYTES // (video.height * video.width * 3))
+    if step == 0:
+        for index in range(video.num_frames):
+            yield video.frames([index])[0]
+        return
+    chunks = [range(start, min(start + step, video.num_frames)) for start in range(0, video.num_frames, step)]
+    with ThreadPoolExecutor(1, thread_name_prefix="saymask-read") as reader:
+        ahead = reader.submit(video.frames, chunks[0])
+        for chunk in [*chunks[1:], range(0)]:
+            frames_THWC = ahead.result()
+            if chunk:
+                ahead = reader.submit(video.frames, chunk)
+            yield from frames_THWC
 
 
 def by_query(results: Sequence[QueryResult], rles: Sequence[Rle]) -> list[Sequence[Rle]]:
