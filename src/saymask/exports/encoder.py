@@ -60,7 +60,7 @@ class Encoding:
 
 
 H264 = Encoding("H.264", "mp4", "libx264", "yuv420p", {"qp": "18", "preset": "ultrafast"}, even=True)
-"""A viewer waits for the file: a slower preset makes it half as large and takes three times as long; to choose a quantiser for each frame
+"""A viewer waits for the file: slower presets make it smaller and take several times as long, and to choose a quantiser for each frame
 (crf) takes longer for the same quality at the same size.
 """
 MATTE = Encoding("H.264", "mp4", "libx264", "yuv420p", {"qp": "8", "preset": "veryfast"}, even=True)
@@ -196,7 +196,6 @@ class _Stream:
     def __init__(self, container: OutputContainer, rate: Fraction, pixel_aspect: Fraction, encoding: Encoding):
         self._container, self._pixel_aspect, self._encoding = container, pixel_aspect, encoding
         self._shown_for: dict[int | None, int] = {}
-        self._has_size = False
         self._reformatter = VideoReformatter()  # prepares a conversion once; a frame's own would for each frame
         stream = container.add_stream(encoding.codec, rate=rate.limit_denominator(1001), options=dict(encoding.options))
         assert isinstance(stream, av.VideoStream)
@@ -211,14 +210,8 @@ class _Stream:
 
     def convert(self, frame_HWC: np.ndarray) -> av.VideoFrame:
         """The frame in the size and colours that are encoded."""
-        encoding, codec = self._encoding, self._stream.codec_context
+        encoding = self._encoding
         fitting_HWC = np.ascontiguousarray(_even(frame_HWC) if encoding.even else frame_HWC)
-        if not self._has_size:
-            self._has_size = True
-            self._stream.height, self._stream.width = fitting_HWC.shape[:2]
-            codec.sample_aspect_ratio = self._pixel_aspect
-            if encoding.even and _is_large(fitting_HWC):
-                codec.options = {**codec.options, **_FEW_FRAMES_HELD}
         # A copy has the alignment that FFmpeg converts exactly; of a large frame there is no room for one.
         wrap = av.VideoFrame.from_numpy_buffer if _is_large(fitting_HWC) else av.VideoFrame.from_ndarray
         picture = wrap(fitting_HWC, format=encoding.source_pixels)
@@ -235,8 +228,14 @@ class _Stream:
 
     def encode(self, pts: int, span: int, picture: av.VideoFrame) -> None:
         """Encode what `convert` made, from its time on, for as long as it is shown."""
+        codec = self._stream.codec_context
+        if not codec.is_open:
+            self._stream.height, self._stream.width = picture.height, picture.width
+            codec.sample_aspect_ratio = self._pixel_aspect
+            if self._encoding.even and picture.height * picture.width > _LARGE_PIXELS:
+                codec.options = {**codec.options, **_FEW_FRAMES_HELD}
         self._shown_for[pts] = span
-        picture.pts, picture.time_base = pts, self._stream.codec_context.time_base
+        picture.pts, picture.time_base = pts, codec.time_base
         self._mux(self._stream.encode(picture))
 
     def finish(self) -> None:

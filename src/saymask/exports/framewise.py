@@ -55,14 +55,14 @@ def each_frame(video: Video) -> Iterator[np.ndarray]:
         for index in range(video.num_frames):
             yield video.frames([index])[0]
         return
-    chunks = [range(start, min(start + step, video.num_frames)) for start in range(0, video.num_frames, step)]
+    first, *rest = (range(start, min(start + step, video.num_frames)) for start in range(0, video.num_frames, step))
     with ThreadPoolExecutor(1, thread_name_prefix="saymask-read") as reader:
-        ahead = reader.submit(video.frames, chunks[0])
-        for chunk in [*chunks[1:], range(0)]:
+        ahead = reader.submit(video.frames, first)
+        for chunk in rest:
             frames_THWC = ahead.result()
-            if chunk:
-                ahead = reader.submit(video.frames, chunk)
+            ahead = reader.submit(video.frames, chunk)
             yield from frames_THWC
+        yield from ahead.result()
 
 
 def by_query(results: Sequence[QueryResult], rles: Sequence[Rle]) -> list[Sequence[Rle]]:
